@@ -136,9 +136,9 @@ export async function listModels(options: InspectOptions = {}): Promise<ListedMo
 }
 
 /**
- * Models of the same tokenizer and at most half the size, which could draw a model's rollouts for ETS-IS:
- * of the downloaded and bundled models and those beside its file, the largest first; where there is
- * none, a popular one of its family. `checkProposal` says how near one is.
+ * Models with the same tokenizer and at most half the size, which could draw a model's rollouts for ETS-IS:
+ * downloaded and bundled models and those in the directory of its file, the largest first. If there is
+ * none, a popular one of its family. `checkProposal` measures how close a proposal is.
  *
  * @throws LlamaEtsError as `inspectModel` does
  */

@@ -25,9 +25,9 @@ export interface Refusal {
 export interface ReportTerms {
   /** Whether each step's candidates continue the one that was kept before. */
   continues: boolean;
-  /** What `logEnergies` are: estimated energies, or what texts are compared by. */
+  /** The meaning of `logEnergies`: estimated energies, or the numbers by which texts are compared. */
   energies: "log Ê" | "log weight";
-  /** What of a step is worth a line of its own. */
+  /** The numbers of a step that get their own lines. */
   shows: readonly ("rollouts" | "ess")[];
 }
 
@@ -39,11 +39,11 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   readonly summary: string;
   /** The options that it alone takes, or shares with few. */
   readonly own: O;
-  /** Those of guided runs that change what it does; the others are left out of its help. */
+  /** The options of guided runs that the method uses. Its help leaves out the others. */
   readonly guidance: readonly GuidanceOption[];
   /** The options of its proposal, if it has one. */
   readonly proposal?: Readonly<Record<string, OptionSpec>>;
-  /** The option of its potential, if it may ask one in the place of rollouts. */
+  /** The option of its potential, if it can use one instead of rollouts. */
   readonly potential?: Readonly<Record<string, OptionSpec>>;
   /** The method that it becomes when it is given a proposal. */
   readonly withProposal?: MethodFacts;
@@ -69,11 +69,11 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   bounds(shape: RunShape, own: ValuesOf<O>): RunBounds;
   /** Texts that one of its batches adds a token to. Default: those that run side by side. */
   drawnAtOnce?(shape: RunShape): number;
-  /** Why it can't run on a diffusion model with these settings; null where it can. */
+  /** Why it can't run on a diffusion model with these settings; null if it can. */
   refusesDiffusion?(denoising: DenoisingSettings): Refusal | null;
-  /** Whether it draws one text, of which nothing changes once it is drawn. */
+  /** Whether it draws one text, whose drawn part never changes. */
   readonly drawsOneText?: boolean;
-  /** Whether a diffusion model's keys and values are kept of all its texts at once. */
+  /** Whether a diffusion model must keep the keys and values of all its texts at once. */
   readonly keepsAllTexts?: boolean;
   readonly reports: ReportTerms;
   /** Whether it has weights, by which p_ref can be conditioned on a constraint. */
@@ -87,7 +87,7 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
   readonly drawsIndependent?: boolean;
   /** Whether it picks its text by rewards or probabilities, instead of drawing from a distribution. */
   readonly picks?: boolean;
-  /** An estimate of the divergence of its text's law from p_ref, in nats; null where there is none. */
+  /** An estimate of the divergence of its text's law from p_ref, in nats; null if there is none. */
   divergence?(
     steps: readonly Step[],
     diagnostics: MethodDiagnostics,

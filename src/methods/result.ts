@@ -14,17 +14,17 @@ export type StopReason = FinishReason | "budget" | "closed";
 /** What every method returns; also the trace of the run, enough to redraw or replay it. */
 export interface Result extends Outcome, MethodDiagnostics {
   method: string;
-  /** Why `auto` chose the method; absent where it was named. */
+  /** Why `auto` chose the method; absent if the user chose it. */
   auto?: AutoReason;
   /** The answer, without thoughts. */
   text: string;
-  /** What the text says in its thoughts; absent where it has none that the template's tags tell. */
+  /** The thoughts; absent if the text has none, or if the template's tags are unknown. */
   reasoning?: string;
   /** What the thoughts cost, and how they ended. */
   thoughts?: TextThoughts;
   /**
-   * The calls of `tools` that the text makes, where there were tools; they stand in the text too. None
-   * where llama.cpp doesn't know the form of the template's calls.
+   * The text's calls of `tools`, if there were tools; the text also contains them. Absent or empty if
+   * llama.cpp doesn't know the form of the template's calls.
    */
   toolCalls?: ToolCall[];
   /** The text's canonical answer; `null` when it gives none. */
@@ -56,7 +56,7 @@ export interface Result extends Outcome, MethodDiagnostics {
   warnings: string[];
   stopReason: StopReason;
   seed: number;
-  /** What the run was expected to need, before it began. */
+  /** The plan that was made before the run began. */
   plan: Plan;
   settings: Settings;
   prompt: { text: string; tokens: number[] };
