@@ -25,21 +25,22 @@ const OWN = {
 type Own = ValuesOf<typeof OWN>;
 
 /**
- * Sequential Monte Carlo on p_ref(x | y)^α · exp(r(y, x) / λ), with α = 1 ETS's target: `candidates`
- * texts grow block by block, each weighted by the ratio of its energy to that before the block, and
- * are resampled when their effective sample size falls below half their number (Zhao et al. 2024).
+ * Sequential Monte Carlo on p_ref(x | y)^α · exp(r(y, x) / λ); with α = 1 this is the target of ETS.
+ * `candidates` texts grow block by block. Each is weighted by the ratio of its energies after and before
+ * the block. The texts are resampled when their effective sample size falls below half their number (Zhao
+ * et al. 2024).
  *
- * With α > 1 (power-SMC, arXiv 2602.10273) tokens are drawn from p_ref(· | text so far)^α, normalised,
- * and the normalisers Σ_v p_ref(v | text so far)^α are weights of their own. p_ref is the policy with
- * its temperature and truncation. Without a reward the target is then p_ref^α, and nothing is rolled
- * out; the same goes for a constraint that conditions p_ref, of which the masses are the weights.
+ * With α > 1 (power-SMC, arXiv 2602.10273) tokens are drawn from p_ref(· | text so far)^α, normalized, and
+ * the normalizers Σ_v p_ref(v | text so far)^α are further weights. p_ref is the policy with its
+ * temperature and truncation. Without a reward the target is then p_ref^α, and no rollouts are drawn. The
+ * same holds for a constraint that conditions p_ref; its masses are then the weights.
  *
- * The product of the weights is p_ref^α / q · exp(r / λ), q the distribution drawn from, whatever the
- * energies in between. So Ẑ, the product of their means, is an unbiased estimate of
- * Σ_x p_ref(x)^α exp(r(x) / λ), with α = 1 of E[exp(r / λ)], and the text approaches the target as
- * 1 / `candidates`.
- * With a `potential` its ψ stands for the energies and no rollouts are drawn; the weights
- * ψ(x_s) / ψ(x_{s-1}), and exp(r / λ) / ψ at the end, multiply to the same.
+ * The product of the weights is p_ref^α / q · exp(r / λ), where q is the distribution drawn from, whatever
+ * the energies in between are. So Ẑ, the product of the mean weights, is an unbiased estimate of
+ * Σ_x p_ref(x)^α exp(r(x) / λ), and with α = 1 of E[exp(r / λ)]. The text's distribution approaches the
+ * target as 1 / `candidates`.
+ * With a `potential`, its ψ replaces the energies and no rollouts are drawn. The product of the weights
+ * ψ(x_s) / ψ(x_{s-1}), and exp(r / λ) / ψ at the end, is the same.
  *
  * @example
  * const birds = ({ text }) => (text.match(/owl|crow|swan/g) ?? []).length / 3;

@@ -7,7 +7,7 @@ export interface TextUpdate {
   committed: string;
   /** The text after it at the moment, which may change; "" if it is unknown. */
   draft: string;
-  /** The next final piece of the thoughts; together they are the result's `reasoning`. Absent if none is new. */
+  /** The next final piece of the thoughts; all make up the result's `reasoning`. Absent if none is new. */
   thoughts?: string;
 }
 
