@@ -9,7 +9,7 @@
  * | draw                                     | word 0 | word 1    | word 2           |
  * | ---------------------------------------- | ------ | --------- | ---------------- |
  * | candidate m of a step                    | step   | m         | 2^32 - 1         |
- * | text i of a move whose end is drawn anew | move   | i         | 2^32 - 2         |
+ * | text i of a move that redraws its end    | move   | i         | 2^32 - 2         |
  * | rollout k of candidate m, by p_ref       | step   | m         | k                |
  * | rollout k of candidate m, by a proposal  | step   | m         | 2^31 + k         |
  * | rest of p_ref's rollout k                | step   | m         | k, as it began   |

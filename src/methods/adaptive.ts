@@ -6,24 +6,24 @@ import type { Stopping, StoppingRule } from "../rewards/settled-vote.js";
 /** When a run may stop drawing; all are optional. */
 export interface AdaptiveOptions {
   /**
-   * When a vote is settled. `sequential` (default): once a test that may be looked at after each
-   * round finds the leading answer more probable than each other one; it is wrong with probability
-   * at most 1 - `confidence`, where votes are independent draws. `beta`: by the posterior probability
-   * that the leader leads (Aggarwal et al. 2023), which is wrong more often than that, the more
-   * rounds are looked at. `unanimous`: when all texts of the last round give one answer (Li et al.,
-   * "Escape Sky-high Cost", ICLR 2024); for ETS, all of the step's.
+   * When a vote is settled. `sequential` (default): once a test, which is evaluated after each round,
+   * finds the leading answer more probable than every other one. If votes are independent draws, it is
+   * wrong with a probability of at most 1 - `confidence`. `beta`: by the posterior probability that the
+   * leader is ahead (Aggarwal et al. 2023). It is wrong more often, the more rounds are evaluated.
+   * `unanimous`: when all texts of the last round (for ETS, of the step) have the same answer (Li et al.,
+   * "Escape Sky-high Cost", ICLR 2024).
    */
   rule?: StoppingRule;
-  /** The confidence of the rules `sequential` and `beta`, from .5 to .9999. Default .95. */
+  /** The confidence of the rules `sequential` and `beta`, from 0.5 to 0.9999. Default 0.95. */
   confidence?: number;
-  /** Candidates drawn between two looks, from 1 to 4096. Default 8. */
+  /** The number of candidates drawn between two evaluations, from 1 to 4096. Default 8. */
   round?: number;
 }
 
 export type AdaptiveSettings = Required<AdaptiveOptions>;
 
 /**
- * The settings of an adaptive run; null for another.
+ * The settings of an adaptive run; null if the run is not adaptive.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
@@ -41,32 +41,32 @@ export function resolveAdaptive(
   };
 }
 
-/** How a reward is to tell that a step is settled; null: it isn't asked. */
+/** How a reward decides that a step is settled; null if the run is not adaptive. */
 export function stoppingOf(adaptive: AdaptiveSettings | null): Stopping | null {
   return adaptive && { rule: adaptive.rule, confidence: adaptive.confidence };
 }
 
-/** A step's candidates, and their energies as far as the budget let them be estimated. */
+/** A step's candidates, and the energies that could be estimated within the budget. */
 export interface DrawnStep<S> {
   candidates: S[];
-  /** For the candidates that the budget didn't cut off; null when it left no estimate. */
+  /** The estimate for the candidates that the budget didn't cut off; null if there is none. */
   estimate: Estimate | null;
 }
 
 /** How a step draws. */
 export interface StepDraws<S> {
-  /** The most candidates. */
+  /** The largest number of candidates. */
   most: number;
-  /** Candidates drawn between two looks; `most` for a step that isn't adaptive. */
+  /** The number of candidates per round; `most` if the run isn't adaptive. */
   round: number;
   /** Draws `count` candidates, whose numbers begin with `first`. */
   advance(count: number, first: number): Promise<S[]>;
-  /** Estimates the candidates' energies; what is known of the first of them is not drawn again. */
+  /** Estimates the candidates' energies. The rollouts of `known` are not drawn again. */
   energies(candidates: readonly S[], known: Estimate | null): Promise<Estimate>;
   isOutOfBudget(): boolean;
 }
 
-/** Draws a step in rounds, until its estimate is settled or it has the most candidates. */
+/** Draws a step in rounds until its estimate is settled or it has `most` candidates. */
 export async function drawInRounds<S>(step: StepDraws<S>): Promise<DrawnStep<S>> {
   const candidates: S[] = [];
   let estimate: Estimate | null = null;

@@ -1,4 +1,4 @@
-/** `auto` where rewards and potentials are given by name, and opened later: evaluations and requests. */
+/** `auto` for evaluations and requests, where rewards and potentials are given by name and opened later. */
 import { namedPotential } from "../rewards/named.js";
 import { type AutoChoice, type AutoFacts, chooseMethod, optionsGiven } from "./auto.js";
 import type { MethodOptions } from "./registry.js";
@@ -9,7 +9,7 @@ export type NamedOptions = Omit<MethodOptions, "reward" | "potential"> & {
 };
 
 /**
- * As `chooseMethod`.
+ * Like `chooseMethod`.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
@@ -17,7 +17,7 @@ export function chooseByName(options: NamedOptions, facts: AutoFacts): AutoChoic
   return chooseMethod(unopened(options), facts);
 }
 
-/** What the chosen method is called with: what was given, then what was chosen. */
+/** The options for the chosen method: the given ones, and the chosen ones where none is given. */
 export function optionsByName(options: NamedOptions, choice: AutoChoice): NamedOptions {
   const { reward, potential, ...others } = optionsGiven(unopened(options), choice);
   return {

@@ -1,6 +1,6 @@
 /**
- * Which method fits a request: rules that go by what tells a good answer from a bad one. Each names
- * what it stands on, a row of docs/where-guidance-pays.md or another measurement.
+ * Chooses the method that fits a request. The rules depend on what distinguishes a good answer from a bad
+ * one. Each rule names its evidence: a row of docs/where-guidance-pays.md or another measurement.
  */
 import { Budget } from "../chain/budget.js";
 import type { Prompt } from "../engine/chat/conversation.js";
@@ -23,36 +23,36 @@ import {
 } from "./registry.js";
 import type { Result } from "./result.js";
 
-/** What was chosen, and why. */
+/** The chosen method, and why it was chosen. */
 export interface AutoChoice extends AutoReason {
   method: MethodName;
-  /** What the method is given besides what the caller has set. */
+  /** Options for the method in addition to those that the caller has set. */
   options: MethodOptions;
 }
 
-/** What the choice rests on besides the options. */
+/** What the choice depends on, apart from the options. */
 export interface AutoFacts {
   isDiffusion?: boolean;
-  /** Tokens a second that the model draws, for budgets of time. Default: not known. */
+  /** Tokens per second that the model draws, for budgets of time. Default: unknown. */
   speed?: number;
 }
 
 const PAGE = "docs/where-guidance-pays.md";
 
-/** What would make guidance possible. */
+/** The message when guidance is impossible, with what would make it possible. */
 const UNGUIDED =
   "nothing tells a better answer from a worse one; a `reward` (--reward), a `potential` (--potential), a `constraint` (--constraint) or a way to find answers, `extract` (--task), would";
 
-/** Options of guided runs that say how `ets` is to be cut: who gives them wants it. */
+/** Options that determine the steps of `ets`. A caller who gives one of them wants `ets`. */
 const OF_ETS = ["rollouts", "steps", "blockTokens", "block", "adaptive", "preset"] as const;
 
-/** Longest texts, in tokens, of which the study knows that the likely ones are the better. */
+/** The longest texts, in tokens, for which the study found that likely texts are better. */
 const SHORT_TEXTS = 160;
 const DEFAULT_LENGTH = 512;
 const MOST_CANDIDATES = 32;
 
 /**
- * The method and settings that fit the options, by the first rule that holds; nothing is drawn.
+ * The method and settings that fit the options, by the first rule that applies. Draws nothing.
  *
  * @example
  * chooseMethod({ potential: ({ text }) => text.length }).method; // "particle"
@@ -127,7 +127,7 @@ export function chooseMethod(options: MethodOptions, facts: AutoFacts = {}): Aut
   return choice("sample", {}, because, "docs/methods.md#auto");
 }
 
-/** Checks what a choice goes by. Throws `ERR_INVALID_OPTION`. */
+/** Checks the options on which the choice depends. Throws `ERR_INVALID_OPTION`. */
 function checkGiven(options: MethodOptions, facts: AutoFacts): void {
   checkAnyNames(checkObject("options", options));
   optional(checkCount, "maxTokens", options.maxTokens);
@@ -140,7 +140,7 @@ function checkGiven(options: MethodOptions, facts: AutoFacts): void {
 }
 
 /**
- * Runs the method that `chooseMethod` names. `result.auto`, and `auto` of the plan, say why it was chosen.
+ * Runs the method that `chooseMethod` chooses. `result.auto` and the plan's `auto` give the reason.
  *
  * @example
  * const { text, method, auto: why } = await auto(model, "Write about the sea.", { potential });
@@ -161,7 +161,7 @@ export async function auto(
   return { ...result, auto: reason, plan: { ...result.plan, auto: reason } };
 }
 
-/** The choice for a model; where there is a budget of time, its speed is measured by a few tokens. */
+/** The choice for a model. With a budget of time, the model's speed is measured with a few tokens. */
 export async function choose(
   model: Model,
   prompt: Prompt,
@@ -172,7 +172,7 @@ export async function choose(
   if (options.budget?.ms === undefined || options.candidates !== undefined) {
     return chooseMethod(options, { isDiffusion });
   }
-  // What is refused is refused before anything is drawn.
+  // Choose once without the speed, so that invalid options throw before anything is drawn.
   const { method } = chooseMethod(options, { isDiffusion });
   if (method === "sample" || method === "ets") return chooseMethod(options, { isDiffusion });
   return chooseMethod(options, { isDiffusion, speed: await speedOf(model, prompt, options) });
@@ -182,7 +182,7 @@ export function reasonOf({ because, evidence }: AutoChoice): AutoReason {
   return { because, evidence };
 }
 
-/** What the chosen method is called with: what the caller has set wins over what was chosen. */
+/** The options for the chosen method. Options that the caller has set take precedence. */
 export function optionsGiven(options: MethodOptions, choice: AutoChoice): MethodOptions {
   const { reward, potential, ...rest } = options;
   const { method } = choice;
@@ -193,12 +193,12 @@ export function optionsGiven(options: MethodOptions, choice: AutoChoice): Method
   return { ...choice.options, ...optionsFor(method, given(rest)), ...judges };
 }
 
-/** A tenth of the text, from 4 to 16 tokens: shorter blocks let a good beginning win sooner. */
+/** A tenth of the text, from 4 to 16 tokens. With shorter blocks, good beginnings win sooner. */
 function blocksFor(maxTokens: number): number {
   return Math.max(4, Math.min(16, Math.round(maxTokens / 10)));
 }
 
-/** Whether the votes of answers are all that is known: a way to find them, or the votes by name. */
+/** Whether votes for answers are the only guidance: `extract` is given, or a reward that votes. */
 function votesAlone({ reward, potential, extract }: MethodOptions): boolean {
   if (potential !== undefined) return false;
   if (reward === undefined) return extract !== undefined;
@@ -207,7 +207,7 @@ function votesAlone({ reward, potential, extract }: MethodOptions): boolean {
   );
 }
 
-/** Whether a proposal, or options of one, were given. */
+/** Whether a proposal or an option of proposals was given. */
 function becomesProposed(options: MethodOptions): boolean {
   const names = Object.keys(METHODS["ets-is"].proposal ?? {});
   return names.some((name) => (options as Record<string, unknown>)[name] !== undefined);
@@ -225,11 +225,11 @@ function refuseOthersOptions(options: MethodOptions): void {
   }
 }
 
-/** As the rules read it; each method has bounds of its own. */
+/** A loose check for the rules; each method has its own bounds. */
 const checkCount = (name: string, value: unknown) =>
   checkInteger(name, value, 1, Number.MAX_SAFE_INTEGER);
 
-/** Candidates that a budget of tokens or time has room for; null where there is none. */
+/** The number of candidates that fit into a budget of tokens or time; null without a budget. */
 function candidatesWithin(
   { candidates, budget = {}, maxTokens = DEFAULT_LENGTH }: MethodOptions,
   { speed }: AutoFacts,
@@ -246,13 +246,13 @@ function candidatesWithin(
 const PROBED_TOKENS = 8;
 const speeds = new WeakMap<Model, number>();
 
-/** Tokens a second of one text, the prompt's reading left out; several side by side are quicker. */
+/** The tokens per second of one text, without reading the prompt. Several texts together are faster. */
 async function speedOf(model: Model, prompt: Prompt, options: MethodOptions): Promise<number> {
   const known = speeds.get(model);
   if (known !== undefined) return known;
   const { raw, system, chatTemplate, signal } = options;
   const asked = { ...given({ raw, system, chatTemplate, signal }), maxTokens: PROBED_TOKENS };
-  // The first reads the prompt, which is kept for the second and for the run.
+  // The first call reads the prompt, which is then kept for the second call and for the run.
   await sample(model, prompt, asked);
   const { usage } = await sample(model, prompt, asked);
   const speed = (1000 * Math.max(1, usage.generated)) / Math.max(usage.ms, 1);

@@ -12,8 +12,8 @@ import type { Run } from "./run/run.js";
 
 const OWN = {
   /**
-   * Hypotheses are compared by log p(x) / length^penalty, from 0 (the log-probability itself) to 4.
-   * Default 1: its mean over the tokens.
+   * Hypotheses are compared by log p(x) / length^penalty. From 0 (the log-probability itself) to 4.
+   * Default 1 (the mean over the tokens).
    */
   lengthPenalty: numberOption("lengthPenalty", {
     min: 0,
@@ -24,20 +24,20 @@ const OWN = {
   }),
 };
 
-/** Hypotheses of a beam; two sequences each are in use at once. */
+/** The largest number of hypotheses. Each needs two sequences at a time. */
 const MAX_WIDTH = 64;
 
 /**
- * Beam search: the `candidates` most probable beginnings are extended token by token; of the texts
- * that ended it returns the one with the largest log p(x) / length^`lengthPenalty`. p is the
- * reference policy, by default at temperature 1: the model's own distribution.
+ * Beam search. It extends the `candidates` most probable beginnings token by token, and returns the
+ * finished text with the largest log p(x) / length^`lengthPenalty`. p is the reference policy, by default
+ * at temperature 1: the model's own distribution.
  *
- * A diffusion model's are extended by denoising steps, each of which unmasks the positions that its
- * rule chooses if each has its most probable token; p and length then cover all tokens unmasked.
+ * For a diffusion model, beginnings are extended by denoising steps. Each step unmasks the positions that
+ * its rule chooses if each has its most probable token; p and length then cover all unmasked tokens.
  *
- * Nothing is drawn, but the positions of random remasking. The search ends with `candidates` finished
- * texts, at `maxTokens`, or once no beginning can do better; one as wide as there are texts is
- * exhaustive.
+ * Nothing is random except the positions of random remasking. The search ends with `candidates` finished
+ * texts, at `maxTokens`, or once no beginning can become better. If the width is at least the number of
+ * possible texts, the search is exhaustive.
  *
  * @example
  * const { text } = await beam(model, "What is 6 * 7?", { candidates: 8, lengthPenalty: 1 });
@@ -56,7 +56,7 @@ export const beam = defineMethod<typeof OWN, Omit<OptionsOf<typeof OWN>, "reward
   },
   demand: rankDemand,
   bounds: boundRanked,
-  // Beside the hypotheses that go on, as many may end.
+  // In addition to the hypotheses that go on, the same number may end.
   drawnAtOnce: ({ candidates }) => 2 * candidates,
   refusesDiffusion: ({ parallel }) =>
     parallel && {
@@ -71,7 +71,7 @@ export const beam = defineMethod<typeof OWN, Omit<OptionsOf<typeof OWN>, "reward
   run: search,
 });
 
-/** Extends hypotheses that are equally far: `width` that go on, and those above them that end. */
+/** Extends hypotheses at the same step: returns `width` that go on, and the more probable ones that end. */
 type Grow = (live: readonly Hypothesis[], wanted: number) => Promise<Hypothesis[] | null>;
 
 async function search(run: Run<ValuesOf<typeof OWN>>): Promise<Result> {
@@ -80,7 +80,7 @@ async function search(run: Run<ValuesOf<typeof OWN>>): Promise<Result> {
   const { lengthPenalty: penalty } = own;
   const { kind } = run.chain;
   const grow = growOf(run.chain, width);
-  /** How often hypotheses grow in a guidance step. */
+  /** The number of times that hypotheses grow in a guidance step. */
   const pace = kind === "prefix" ? blockTokens : 1;
   const scoreOf = ({ logProb, length }: Hypothesis) => logProb / length ** penalty;
   const byScore = (a: Hypothesis, b: Hypothesis) => scoreOf(b) - scoreOf(a);
@@ -95,7 +95,7 @@ async function search(run: Run<ValuesOf<typeof OWN>>): Promise<Result> {
     live = grown.filter(({ state }) => state.finishReason === null);
     if (finished.length + live.length === 0) throw allDied();
     const best = finished[0];
-    // log p only falls, and weighs least at the greatest length.
+    // log p can only fall, and the score of a given log p is highest at the greatest length.
     const canWin = ({ logProb }: Hypothesis) =>
       best === undefined || logProb / limits.maxTokens ** penalty > scoreOf(best);
     if (finished.length >= width || !live.some(canWin)) live = [];
@@ -114,14 +114,14 @@ function growOf(chain: Chain, width: number): Grow {
     : (live, wanted) => chain.search(live, width, wanted);
 }
 
-/** The most probable one-token extensions: `width` that go on, and those above them that end. */
+/** The most probable one-token extensions: `width` that go on, and the more probable ones that end. */
 async function growByToken(
   chain: PrefixChain,
   live: readonly Hypothesis[],
   width: number,
 ): Promise<Hypothesis[] | null> {
   const parents = live.map(({ state }) => state);
-  // Twice as many as go on, since some may end.
+  // Twice the width, because some extensions may end.
   const ranked = await chain.rank(parents, 2 * width);
   if (ranked.length === 0) return null;
   await chain.release(parents);
@@ -135,7 +135,7 @@ async function growByToken(
   const extended = new Set<ChainState>();
   let [going, ended] = [0, 0];
   for (const { state, token, logProb } of extensions) {
-    // All are equally long: what comes after as many that ended is worse than each of them.
+    // All extensions are equally long, so after `width` ended ones all others are worse than these.
     if (going === width || ended === width) break;
     const child = chain.extend(state, token);
     grown.push({ state: child, logProb, length: child.tokens.length });

@@ -6,8 +6,8 @@ import { drawComplete } from "./draw-complete.js";
 import { oneStep, WHOLE_TEXTS } from "./method.js";
 
 /**
- * Draws `candidates` whole texts and returns the one with the highest reward, the first of equals.
- * But for the choice among equals it is ETS with one step and λ → 0.
+ * Draws `candidates` whole texts and returns the one with the highest reward, or the first of several with
+ * the same reward. Except for the choice among equals, this is ETS with one step and λ → 0.
  *
  * @example
  * const short = ({ text }) => -text.length;

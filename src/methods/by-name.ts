@@ -1,4 +1,4 @@
-/** What is known of methods, and of options, by names that may be anything. */
+/** Looks up methods and options by names that may be invalid. */
 import { checkKeys } from "../engine/check.js";
 import { LlamaEtsError } from "../engine/errors.js";
 import { type ReportTerms, WHOLE_TEXTS } from "./method.js";
@@ -8,7 +8,7 @@ import { type AnyMethod, METHOD_NAMES, METHODS, type MethodName } from "./regist
 
 const OWN_NAMES = [...new Set(METHOD_NAMES.flatMap((name) => ownNames(METHODS[name])))];
 
-/** What is known of a method by its name, which may be anything. */
+/** The method with this name, or undefined. The name may be any string. */
 export function findMethod(name: string): AnyMethod | undefined {
   return Object.hasOwn(METHODS, name) ? METHODS[name as MethodName] : undefined;
 }
@@ -23,7 +23,7 @@ export function checkAnyNames(options: object): void {
 }
 
 /**
- * Refuses options that no method takes, and those that others take.
+ * Refuses options that no method takes, and those that only other methods take.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
@@ -42,7 +42,8 @@ export function checkTaken(method: MethodName, options: object): void {
 }
 
 /**
- * Refuses options of guided runs that the method doesn't use, for those who set them for it alone.
+ * Refuses options of guided runs that the method doesn't use. For callers that set options for this method
+ * only.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
@@ -57,7 +58,7 @@ export function checkUsed(method: MethodName, options: object): void {
   throw new LlamaEtsError("ERR_INVALID_OPTION", `\`${unused[0]}\` is for ${users}, not ${method}`);
 }
 
-/** How reports tell of a method's steps, by a name that may be another version's. */
+/** How reports describe a method's steps. The name may come from another version of the library. */
 export function reportTermsOf(name: string): ReportTerms {
   return findMethod(name)?.reports ?? WHOLE_TEXTS;
 }

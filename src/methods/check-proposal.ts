@@ -12,15 +12,15 @@ import { LlamaEtsError } from "../engine/errors.js";
 import { checkRatios, type PairCheck } from "../planning/pair.js";
 import { bestOfN } from "./best-of-n.js";
 
-/** How many texts a check of a proposal draws, and from which distributions. */
+/** The number of texts that a check of a proposal draws, and their distributions. */
 export interface CheckProposalOptions extends PromptOptions {
   /** Texts that the proposal draws for each prompt, from 2 to 256. Default 16. */
   texts?: number;
-  /** Tokens of a text at most, from 1 to 4096. Default 64. */
+  /** The largest number of tokens of a text, from 1 to 4096. Default 64. */
   maxTokens?: number;
-  /** The reference's temperature. Default .7, as `ets` has it. */
+  /** The reference's temperature. Default 0.7, as for `ets`. */
   temperature?: number;
-  /** The proposal's. Default: the reference's. */
+  /** The proposal's temperature. Default: the reference's. */
   proposalTemperature?: number;
   /** Default 0. */
   seed?: number;
@@ -31,13 +31,13 @@ const NAMES = ["texts", "maxTokens", "temperature", "proposalTemperature", "seed
 const PROMPT_NAMES = ["raw", "system", "reasoning"];
 
 /**
- * How far a proposal is from its reference on texts of a prompt's kind, before a run of ETS-IS: the
- * proposal draws a few, the reference scores them. Both without truncation.
+ * Measures how far a proposal is from its reference, before a run of ETS-IS. The proposal draws a few texts
+ * and the reference scores them, both without truncation.
  *
  * @example
  * const { klPerToken, halfLength } = await checkProposal(model, proposal, "What is 6 * 7?");
  *
- * @param prompts one, or several of the kind that will be asked
+ * @param prompts one prompt or several, similar to those of later runs
  * @throws LlamaEtsError `ERR_INVALID_OPTION`, `ERR_TOKENIZER_MISMATCH`, and what drawing throws
  */
 export async function checkProposal(
@@ -70,7 +70,7 @@ export async function checkProposal(
   const all = isListOfPrompts(prompts) ? prompts : [prompts];
   const ratios: number[][][] = [];
   for (const [i, prompt] of all.entries()) {
-    // Both read what the reference would, whatever template the proposal has.
+    // Both models read the reference's prompt, whatever template the proposal has.
     const encoded = await model.encodePrompt(prompt, shaped);
     const { steps } = await bestOfN(proposal, encoded.tokens, {
       maxTokens,

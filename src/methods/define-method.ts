@@ -1,4 +1,4 @@
-/** Methods as objects that can be called: a method is what it says of itself, and its algorithm. */
+/** Methods are functions with properties: the properties describe the method, and a call runs it. */
 
 import type { Prompt } from "../engine/chat/conversation.js";
 import { checkObject, optional } from "../engine/check.js";
@@ -17,28 +17,28 @@ export interface Definition<O extends OwnOptions> extends MethodFacts<O> {
   run(run: Run<ValuesOf<O>>): Promise<Result>;
 }
 
-/** A method: called, it draws a text; its properties say what it is. */
+/** A method. A call draws a text; the properties describe the method. */
 export interface Method<Options = never, O extends OwnOptions = OwnOptions> extends MethodFacts<O> {
   (model: Model, prompt: Prompt, options?: Options): Promise<Result>;
-  /** Encodes the prompt; the run can then be planned, waits for room, and goes on from here. */
+  /** Encodes the prompt, so that the run can be planned and begun later. */
   prepare(model: Model, prompt: Prompt, options?: Options): Promise<PreparedRun>;
 }
 
-/** A run whose prompt is encoded. It may be begun several times: with other seeds, for one. */
+/** A run whose prompt is encoded. It may be begun several times, for example with other seeds. */
 export interface PreparedRun {
-  /** What it needs. It throws as the method would where that doesn't fit. */
+  /** What the run needs. Throws as the method does if that doesn't fit. */
   plan(within?: RunParts): Plan;
-  /** @param within what it may take of shared contexts; default: contexts as memory allows */
+  /** @param within the parts of shared contexts that the run may take; default: its own contexts */
   begin(own?: OfOneRun, within?: RunParts): Promise<Result>;
 }
 
 /** Options in which runs of one prepared run differ. */
 type OfOneRun = Pick<CommonOptions, "seed" | "signal" | "onText" | "onStep">;
 
-/** What a method that has no other options takes. */
+/** The options of a method: the common ones and its own. */
 export type OptionsOf<O extends OwnOptions> = CommonOptions & GivenOf<O>;
 
-/** Makes a method of its definition. `Options` are what its callers may give. */
+/** Makes a method from its definition. `Options` is the type of the options that callers may give. */
 export function defineMethod<const O extends OwnOptions, Options = OptionsOf<O>>(
   definition: Definition<O>,
 ): Method<Options, O> {
@@ -49,8 +49,8 @@ export function defineMethod<const O extends OwnOptions, Options = OptionsOf<O>>
     if (withProposal !== undefined && given.proposal !== undefined) {
       return (withProposal as Method<GivenOptions>).prepare(model, prompt, given);
     }
-    // What draws is loaded when something is drawn; one after the other, as Jest 29 can't link two
-    // modules at once that import the same ones.
+    // The modules that draw are loaded on first use. They are loaded one after the other, because Jest 29
+    // can't link two modules at the same time that import the same ones.
     const { Run } = await import("./run/run.js");
     const { askRun, planAsked } = await import("./run/ask-run.js");
     const asked = await askRun(definition, model, prompt, given);

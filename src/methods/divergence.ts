@@ -1,28 +1,28 @@
 /**
- * Estimates of the divergence KL(law of the text || p_ref) that a run has spent for its reward, in
- * nats, from the weights of what it drew.
+ * Estimates the divergence KL(distribution of the text || p_ref) of a run, in nats, from the weights of its
+ * texts. It is the price of the reward.
  */
 import type { MethodDiagnostics, Step } from "./step.js";
 
 /**
- * Σ w log (M w) of M weights: the divergence of a choice by weight from one without. It is at most
- * log M, so that few candidates show less than was meant.
+ * Σ w log (M w) of M weights: the divergence of a choice by weights from a uniform choice. It is at most
+ * log M, so with few candidates it is too small.
  *
- * @param weights normalised
+ * @param weights normalized
  */
 export function divergenceOfChoice(weights: readonly number[]): number {
   const count = weights.length;
   const sum = weights.reduce((s, w) => (w > 0 ? s + w * Math.log(count * w) : s), 0);
-  return Math.max(0, sum); // rounding may leave less
+  return Math.max(0, sum); // rounding may make the sum negative
 }
 
-/** A run of choices one after another, as ETS makes them: they add up. */
+/** The divergence of a run that makes one choice per step, as ETS does: the divergences add up. */
 export function divergenceOfChoices(steps: readonly Step[]): number | null {
   if (steps.length === 0) return null;
   return steps.reduce((sum, { weights }) => sum + divergenceOfChoice(weights), 0);
 }
 
-/** Σ w log Ê - log Ẑ over the last weights of particles, whose log Ê is r / λ once all have ended. */
+/** The divergence of particles: Σ w log Ê - log Ẑ with their last weights, for which log Ê is r / λ. */
 export function divergenceOfParticles(
   steps: readonly Step[],
   { logNormaliser }: MethodDiagnostics,
@@ -37,8 +37,8 @@ export function divergenceOfParticles(
 }
 
 /**
- * The best of N texts: log N - (N - 1) / N, a bound that holds whatever the reward is (Beirami et al.,
- * arXiv 2401.01879), or log (N / k) where k of them earn as much as the best.
+ * The divergence of the best of N texts: log N - (N - 1) / N, an upper bound for any reward (Beirami et
+ * al., arXiv 2401.01879), or log (N / k) if k texts have the best reward.
  */
 export function divergenceOfBest(steps: readonly Step[]): number | null {
   const texts = steps.flatMap(({ candidates }) => candidates.flatMap((c) => c.completions));

@@ -6,8 +6,8 @@ import type { Result } from "./result.js";
 import type { Run } from "./run/run.js";
 
 /**
- * Runs of one step: draws whole texts, rewards them, and takes the one that `pick` points at. Each
- * text counts by itself, also one that repeats another.
+ * A run of one step: draws whole texts, rewards them, and returns the text whose index `pick` returns.
+ * Equal texts count separately.
  */
 export async function drawComplete(
   run: Run,

@@ -1,14 +1,14 @@
 /**
- * Moves of an autoregressive model: a text is cut at one of its positions, and another end is drawn
- * from a distribution q. A position c is picked in proportion to a weight h_c, which the tokens before
- * it determine: 1, or the entropy of p_ref's distribution there, so that texts are cut where they could
- * have gone on in another way. The new text y and the old one x have
+ * Moves of an autoregressive model. A text is cut at one of its positions, and another end is drawn from a
+ * distribution q. A position c is picked with probability proportional to a weight h_c, which depends only
+ * on the tokens before it. It is 1, or the entropy of p_ref's distribution there, so that texts are cut
+ * where other continuations are likely. For the new text y and the old text x,
  *
  *   q(x | y) / q(y | x) = (h_c / Σ_y h) · q(x's end | kept) / ((h_c / Σ_x h) · q(y's end | kept))
  *
- * Both have been cut at the same position, where h_c is the same: the densities of the cut leave
- * Σ_x h / Σ_y h, which for weights of 1 is L / L', the texts' lengths. Without it texts with less to
- * cut would come up too often, or too rarely.
+ * Both are cut at the same position, where h_c is the same, so the factor Σ_x h / Σ_y h remains. With
+ * weights of 1 it is the ratio of the texts' lengths. Without it, texts with a smaller sum of weights would
+ * occur with the wrong probability.
  */
 import type { ChainState, PrefixChain, RedrawnState } from "../chain/chain.js";
 import { drawIndex } from "../energy/log-domain.js";
@@ -28,7 +28,7 @@ export const CUTS = choiceOption("cuts", {
 
 export type Cuts = (typeof CUTS)["fallback"];
 
-/** What texts carry so that they can be cut so. */
+/** The metrics of texts that a way of cutting needs. */
 export function metricsOf(cuts: Cuts): readonly TokenMetric[] {
   return cuts === "entropy" ? ["entropies"] : [];
 }
@@ -70,8 +70,8 @@ export class EndRedraw implements Kernel<Ended> {
   }
 
   /**
-   * h of each position. Where all are certain, no cut gives another text, and any will do. A text that a
-   * constraint let die before its first token is cut at its beginning.
+   * The weights h of all positions. If every token is certain, no cut gives another text, so any position
+   * will do. A text that is dead before its first token is cut at its beginning.
    */
   #weights({ tokens, entropies = [] }: Ended): readonly number[] {
     if (tokens.length === 0) return [1];
@@ -93,7 +93,7 @@ export class EndRedraw implements Kernel<Ended> {
     return logCuts + logEnd(x, cut) - logEnd(y, cut);
   }
 
-  /** Draws unfinished texts on, up to `length` tokens. */
+  /** Continues unfinished texts up to `length` tokens. */
   extend(texts: readonly Ended[], step: number): Promise<Ended[]> {
     const ends = texts.map((state) => ({ state, cut: state.tokens.length }));
     return this.#chain.redraw(ends, { ...this.#options, step });

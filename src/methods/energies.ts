@@ -1,4 +1,4 @@
-/** What methods weigh unfinished texts by: energies from rollouts, or a potential's word for them. */
+/** The energies with which methods weight unfinished texts: from rollouts, or from a potential. */
 import type { ChainState } from "../chain/chain.js";
 import {
   type Estimate,
@@ -11,8 +11,8 @@ import { guessEnergies } from "../energy/potential-energies.js";
 import type { Run } from "./run/run.js";
 
 /**
- * The probabilities of a choice by log weights. Without any, those that a constraint let live are alike;
- * the dead ones are chosen where there are no others, and end the run.
+ * The probabilities of a choice by log weights. If all weights are 0, the texts that are not dead are
+ * equally probable. A dead text is chosen only if all are dead; it ends the run.
  */
 export function choiceWeights(
   states: readonly ChainState[],

@@ -33,7 +33,7 @@ const GUIDED = {
   divergence: divergenceOfChoices,
 } as const satisfies Partial<MethodFacts>;
 
-/** ETS whose rollouts a smaller model draws (Algorithm 2). `ets` with a `proposal` is the same. */
+/** ETS with rollouts of a smaller model (Algorithm 2). It is the same as `ets` with a `proposal`. */
 export const etsIs = defineMethod<Record<never, never>, ProposedOptions>({
   ...GUIDED,
   name: "ets-is",
@@ -48,10 +48,10 @@ export const etsIs = defineMethod<Record<never, never>, ProposedOptions>({
  * model itself (Algorithm 1), or with `proposal` from a smaller model's, corrected by importance
  * weights (ETS-IS, Algorithm 2).
  *
- * The law of the text approaches p* as 1/M, for every K (docs/how-it-works.md). With `adaptive` a step whose
- * vote is settled ends the run, with one of the step's texts drawn by exp(r / λ). With a `potential`
- * its ψ stands for the energies: cheap, for no rollouts are drawn, and biased, which `law` says;
- * `particle` corrects for it.
+ * The distribution of the text approaches p* as 1/M, for every K (docs/how-it-works.md). With `adaptive`, a
+ * step whose vote is settled ends the run with one of the step's texts, drawn by exp(r / λ). With a
+ * `potential`, its ψ replaces the energies. This is cheap, because no rollouts are drawn, but biased, as
+ * the result's `law` says. `particle` corrects for the bias.
  *
  * @example
  * const result = await ets(model, "What is 6 * 7?", { candidates: 8, steps: 4 });
@@ -71,7 +71,7 @@ export const ets = defineMethod<Record<never, never>, ProposedOptions & Potentia
   run: guide,
 });
 
-/** Refuses what needs rollouts beside a potential, which stands for them. */
+/** Refuses options that need rollouts if there is a potential, which replaces them. */
 function checkPotential({ energy, guidance }: Resolved): void {
   if (energy.potential === null) return;
   const refuse = (option: string, fix: string): never => {
@@ -120,7 +120,7 @@ async function guide(run: Run): Promise<Result> {
   return await run.finish(state);
 }
 
-/** Whether what the candidates lack is one block, after which no rollouts are left to choose from. */
+/** Whether only one block is left, whose candidates are whole texts without rollouts. */
 function isLast({ settings }: Run, step: number, candidates: readonly ChainState[]): boolean {
   const { guidance, limits } = settings;
   if (guidance.block === "tokens") return step === guidance.steps - 2;
@@ -130,7 +130,7 @@ function isLast({ settings }: Run, step: number, candidates: readonly ChainState
   });
 }
 
-/** Whether the step tells candidates apart: else each is as good as another, a draw of p_ref. */
+/** Whether any candidate has weight. If not, all are equally good, and each is a draw from p_ref. */
 function hasWeight({ relativeLogEnergies }: Estimate): boolean {
   return relativeLogEnergies.some((log) => log !== Number.NEGATIVE_INFINITY);
 }

@@ -1,4 +1,4 @@
-/** How runs end: with the text that the chain came to, one of a step's rollouts, or what is left. */
+/** The ways in which runs end: with the chain's text, with one of a step's rollouts, or early. */
 import type { ChainState, Text } from "../chain/chain.js";
 import { continuedStream, decidedStream } from "../chain/random-streams.js";
 import type { Scored } from "../energy/estimate.js";
@@ -16,9 +16,9 @@ interface FinalStep {
 }
 
 /**
- * One of the step's texts, drawn with probability ∝ ratio · exp(r / λ): a run that settled, or that
- * resamples, ends with it. A rollout that ended with its answer is drawn on. Where the reference can
- * draw none of the rollouts, the text goes on from the chosen candidate by the reference's own draw.
+ * One of the step's texts, drawn with probability ∝ ratio · exp(r / λ). A run that is settled or that
+ * resamples ends with it. A rollout that ended with its answer is continued. If the reference can draw none
+ * of the rollouts, it draws the rest of the chosen candidate itself.
  */
 export async function resampled(run: Run, finalStep: FinalStep): Promise<RewardedText> {
   const { step, candidates, completions } = finalStep;
@@ -28,7 +28,7 @@ export async function resampled(run: Run, finalStep: FinalStep): Promise<Rewarde
   return adopt(run, resample(run, completions, step), candidates, step);
 }
 
-/** The rest of the chosen candidate, as p_ref draws it. */
+/** The chosen candidate with its rest drawn by p_ref. */
 async function referencesOwn(run: Run, { step, candidates, chosen }: FinalStep): Promise<Text> {
   const state = candidates[chosen] as ChainState;
   if (state.finishReason !== null) return state;
@@ -36,8 +36,8 @@ async function referencesOwn(run: Run, { step, candidates, chosen }: FinalStep):
 }
 
 /**
- * The rest of a text whose reward nothing that follows can change, from p_ref, where it and p* agree:
- * one of its own rollouts, if p_ref drew some.
+ * Completes a text whose reward can't change any more. For its rest p_ref and p* are equal, so it is drawn
+ * from p_ref: one of the candidate's own rollouts, if p_ref drew some.
  */
 export async function decidedText(run: Run, finalStep: FinalStep): Promise<RewardedText> {
   const { step, candidates, completions, chosen } = finalStep;
@@ -51,7 +51,7 @@ export async function decidedText(run: Run, finalStep: FinalStep): Promise<Rewar
   return first === undefined ? text : { ...text, reward: first.reward };
 }
 
-/** The most complete of unfinished texts. */
+/** The longest of some unfinished texts. */
 export function longest(states: readonly ChainState[]): ChainState {
   return states.reduce((a, b) => (b.text.length > a.text.length ? b : a));
 }
@@ -61,7 +61,7 @@ function resample(run: Run, completions: readonly Scored[], step: number): Score
   return completions[run.choose(weights, step, "rollout")] as Scored;
 }
 
-/** A rollout as the text of the run. */
+/** Makes a rollout the text of the run, and continues it if it ended with its answer. */
 async function adopt(
   run: Run,
   drawn: Scored,

@@ -1,4 +1,4 @@
-/** Which models this machine can run, and which could draw another one's rollouts: no weights are read. */
+/** Finds out which models this machine can run, and which could be proposals, without reading weights. */
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { type BundledModel, bundledModels } from "../engine/bundled-models.js";
@@ -29,23 +29,23 @@ export interface InspectedModel {
   sizeBytes: number;
   /** The longest text that it was made for, in tokens. */
   contextLength: number;
-  /** Why `loadModel` would refuse it; else absent. */
+  /** Why `loadModel` would refuse it; absent if it would not. */
   refusal?: string;
-  /** What a run would take; null for what writes no text. */
+  /** The memory of a run; null for a model that writes no texts. */
   memory: MemoryFit | null;
-  /** Tokens a second of one text; null where no model was measured here (`llama-ets doctor -m FILE`). */
+  /** Tokens per second of one text; null if no model was measured here (`llama-ets doctor -m FILE`). */
   speed: Speed | null;
 }
 
-/** What a run of `ets` takes with 8 candidates and its other defaults, behind a prompt of up to 512 tokens. */
+/** The memory of a run of `ets` with 8 candidates, its other defaults, and a prompt of up to 512 tokens. */
 export interface MemoryFit {
   /** Whether it fits, perhaps in waves. */
   fits: boolean;
-  /** Where its contexts would live. */
+  /** The place of its contexts. */
   place: Place;
-  /** Predicted peak: weights and contexts, in bytes; where it doesn't fit, what it would take. */
+  /** Predicted peak in bytes: weights and contexts. If the run doesn't fit, the bytes that it would need. */
   plannedBytes: number;
-  /** Free there now, in bytes. */
+  /** The free bytes there now. */
   freeBytes: number;
   /** The longest single text, prompt and answer, that the model and the free memory allow; 0: none. */
   longestText: number;
@@ -78,9 +78,9 @@ export interface ListedModel {
 }
 
 const PROMPT_TOKENS = 512;
-/** Texts are measured in steps of so many tokens. */
+/** The longest text is found in steps of this many tokens. */
 const TEXT_UNIT = 256;
-/** A proposal that takes more than half of its reference's time gains nothing. */
+/** A proposal of more than half of its reference's size gains nothing. */
 const LARGEST_PROPOSAL = 0.5;
 
 /**
@@ -136,9 +136,9 @@ export async function listModels(options: InspectOptions = {}): Promise<ListedMo
 }
 
 /**
- * Models of the same tokenizer and at most half the size, which could draw a model's rollouts for ETS-IS:
- * of the downloaded and bundled models and those beside its file, the largest first; where there is
- * none, a popular one of its family. `checkProposal` says how near one is.
+ * Models with the same tokenizer and at most half the size, which could draw a model's rollouts for ETS-IS:
+ * downloaded and bundled models and those in the directory of its file, the largest first. If there is
+ * none, a popular one of its family. `checkProposal` measures how close a proposal is.
  *
  * @throws LlamaEtsError as `inspectModel` does
  */
@@ -165,14 +165,14 @@ export async function suggestProposals(
   return found.length > 0 ? found : popularProposals(model);
 }
 
-/** One by one: each reads a whole vocabulary into memory. */
+/** Works on the items one after another, because each reads a whole vocabulary into memory. */
 async function eachInTurn<T, U>(items: readonly T[], work: (item: T) => Promise<U>): Promise<U[]> {
   const done: U[] = [];
   for (const item of items) done.push(await work(item));
   return done;
 }
 
-/** A model, or why it can't be read. What concerns all models is thrown. */
+/** A model, or the reason why it can't be read. Errors that concern all models are thrown. */
 async function tryToRead(file: string, place: PlaceOptions): Promise<UnloadedModel | string> {
   try {
     return await readModel(file, place);
@@ -246,7 +246,7 @@ function fitOf(model: UnloadedModel): MemoryFit {
     fits: plan !== undefined,
     place,
     plannedBytes: peakBytes,
-    // The weights are to come: what is free without them.
+    // The weights are not loaded yet, so they are added to what is free.
     freeBytes: mappedBytes > 0 ? bytes : bytes + sizeBytes,
     longestText: longestText(model),
   };

@@ -1,4 +1,4 @@
-/** What a method says of itself: names, checks, plans, help and reports derive from it. */
+/** The description of a method, from which names, checks, plans, help and reports are derived. */
 import type { DenoisingSettings } from "../chain/denoising.js";
 import type { TokenMetric } from "../engine/sequences.js";
 import type { Demand } from "../planning/context-plan.js";
@@ -12,7 +12,7 @@ import type { OptionSpec, OwnOptions, ValuesOf } from "./options/option.js";
 import type { Guidance, Resolved } from "./options/settings.js";
 import type { MethodDiagnostics, Step } from "./step.js";
 
-/** Which of a guided run's numbers a method leaves open, and the values of the others. */
+/** The numbers of a guided run that a method fixes. It leaves the others open. */
 export type Fixed = Partial<Pick<Guidance, "candidates" | "rollouts" | "steps" | "blockTokens">>;
 
 /** Why something can't be done, and what can. */
@@ -21,29 +21,29 @@ export interface Refusal {
   fix: string;
 }
 
-/** How reports tell of a method's steps. */
+/** How reports describe a method's steps. */
 export interface ReportTerms {
   /** Whether each step's candidates continue the one that was kept before. */
   continues: boolean;
-  /** What `logEnergies` are: estimated energies, or what texts are compared by. */
+  /** The meaning of `logEnergies`: estimated energies, or the numbers by which texts are compared. */
   energies: "log Ê" | "log weight";
-  /** What of a step is worth a line of its own. */
+  /** The numbers of a step that get their own lines. */
   shows: readonly ("rollouts" | "ess")[];
 }
 
-/** A method, but for its algorithm. */
+/** A method without its algorithm. */
 export interface MethodFacts<O extends OwnOptions = OwnOptions> {
-  /** As `--method` has it. */
+  /** The name that `--method` takes. */
   readonly name: string;
   /** One line of help. */
   readonly summary: string;
   /** The options that it alone takes, or shares with few. */
   readonly own: O;
-  /** Those of guided runs that change what it does; the others are left out of its help. */
+  /** The options of guided runs that the method uses. Its help leaves out the others. */
   readonly guidance: readonly GuidanceOption[];
   /** The options of its proposal, if it has one. */
   readonly proposal?: Readonly<Record<string, OptionSpec>>;
-  /** The option of its potential, if it may ask one in the place of rollouts. */
+  /** The option of its potential, if it can use one instead of rollouts. */
   readonly potential?: Readonly<Record<string, OptionSpec>>;
   /** The method that it becomes when it is given a proposal. */
   readonly withProposal?: MethodFacts;
@@ -60,34 +60,34 @@ export interface MethodFacts<O extends OwnOptions = OwnOptions> {
    * @param isConditioned whether a constraint conditions p_ref, which is a target of its own
    */
   defaultReward?(own: ValuesOf<O>, isConditioned: boolean): Reward | null;
-  /** What an autoregressive model's texts must carry for the method. Default: nothing. */
+  /** The metrics that an autoregressive model's texts must have for the method. Default: none. */
   metrics?(own: ValuesOf<O>): readonly TokenMetric[];
   /** Throws `ERR_INVALID_OPTION` for settings that don't go together. */
   check?(resolved: Resolved<ValuesOf<O>>): void;
-  /** What it asks of an autoregressive model. */
+  /** The demand, if the model is autoregressive. */
   demand(shape: RunShape): Demand;
   bounds(shape: RunShape, own: ValuesOf<O>): RunBounds;
   /** Texts that one of its batches adds a token to. Default: those that run side by side. */
   drawnAtOnce?(shape: RunShape): number;
-  /** Why it can't run on a diffusion model with these settings; null where it can. */
+  /** Why it can't run on a diffusion model with these settings; null if it can. */
   refusesDiffusion?(denoising: DenoisingSettings): Refusal | null;
-  /** Whether it draws one text, of which nothing changes once it is drawn. */
+  /** Whether it draws one text, whose drawn part never changes. */
   readonly drawsOneText?: boolean;
-  /** Whether a diffusion model's keys and values are kept of all its texts at once. */
+  /** Whether a diffusion model must keep the keys and values of all its texts at once. */
   readonly keepsAllTexts?: boolean;
   readonly reports: ReportTerms;
   /** Whether it has weights, by which p_ref can be conditioned on a constraint. */
   readonly weighs?: boolean;
-  /** Whether its texts grow by the most probable tokens, which a model ranks, in the place of draws. */
+  /** Whether its texts grow by the most probable tokens, which a model ranks, instead of drawn tokens. */
   readonly expands?: boolean;
   /**
    * Whether it chooses among whole texts that are drawn independently: the first k of them are what k
    * candidates would have been.
    */
   readonly drawsIndependent?: boolean;
-  /** Whether it picks its text, by rewards or probabilities, in the place of drawing from a law. */
+  /** Whether it picks its text by rewards or probabilities, instead of drawing from a distribution. */
   readonly picks?: boolean;
-  /** An estimate of the divergence of its text's law from p_ref, in nats; null where there is none. */
+  /** An estimate of the divergence of its text's law from p_ref, in nats; null if there is none. */
   divergence?(
     steps: readonly Step[],
     diagnostics: MethodDiagnostics,

@@ -1,6 +1,6 @@
 /**
- * Metropolis-Hastings on texts. A move draws a text y from q(· | x), which a kernel knows, and
- * accepts it in the place of x with probability
+ * Metropolis-Hastings on texts. A move draws a text y from a kernel's q(· | x), and replaces x by it with
+ * probability
  *
  *   min(1, π(y) · q(x | y) / (π(x) · q(y | x)))
  */
@@ -23,7 +23,7 @@ export const MOVES = integerOption("moves", {
 /** A text of a Markov chain. */
 export interface Visited<S extends ChainState> {
   state: S;
-  /** log π(x), up to a constant, as it is reported; relative to p_ref where its kernel says so. */
+  /** log π(x), up to a constant, for reports; relative to p_ref if its kernel says so. */
   logDensity: number;
   /** What is reported as its reward. */
   reward: number;
@@ -35,11 +35,11 @@ export interface Proposed<S extends ChainState> {
   logRatio: number;
 }
 
-/** How texts are drawn; `step` names the draws. */
+/** How texts are drawn. `step` determines the random numbers. */
 export interface Kernel<S extends ChainState> {
   /** The first texts, independent of each other. */
   start(count: number, step: number): Promise<S[]>;
-  /** Another text for each, departing where its number of `uniforms`, on [0, 1), says. */
+  /** Draws another text for each. `uniforms`, on [0, 1), determine where each departs from the old text. */
   propose(texts: readonly S[], step: number, uniforms: readonly number[]): Promise<Proposed<S>[]>;
 }
 
@@ -47,16 +47,16 @@ export interface Kernel<S extends ChainState> {
 export interface Moves<S extends ChainState, K extends Kernel<S> = Kernel<S>> {
   kernel: K;
   visit(states: readonly S[]): Promise<Visited<S>[]>;
-  /** log π(y) - log π(x), of differences alone: densities may be too large to be told apart. */
+  /** log π(y) - log π(x), computed from differences, because large densities lose them by rounding. */
   logDensityRatio(y: Visited<S>, x: Visited<S>): number;
 }
 
-/** Moves of texts that can be drawn on, beyond the length they were drawn to. */
+/** A kernel of texts that can be continued beyond the length to which they were drawn. */
 interface Extension<S extends ChainState> extends Kernel<S> {
   extend(texts: readonly S[], step: number): Promise<S[]>;
 }
 
-/** Several Markov chains of one run, moved side by side. */
+/** Several Markov chains of one run, which are moved together. */
 export class Metropolis<S extends ChainState> {
   readonly #run: Run;
   #draws = 0;
@@ -72,7 +72,7 @@ export class Metropolis<S extends ChainState> {
     return this.#proposed === 0 ? 0 : this.#accepted / this.#proposed;
   }
 
-  /** The first texts; false: the budget cut them off. */
+  /** Draws the first texts. Returns false if the budget cut them off. */
   async start(count: number, moves: Moves<S>): Promise<boolean> {
     const drawn = await moves.kernel.start(count, this.#draws++);
     if (this.#run.isOutOfBudget) {
@@ -83,7 +83,7 @@ export class Metropolis<S extends ChainState> {
     return true;
   }
 
-  /** Draws unfinished texts on; false: the budget cut them off. */
+  /** Continues unfinished texts. Returns false if the budget cut them off. */
   async extend(moves: Moves<S, Extension<S>>): Promise<boolean> {
     const open = this.texts.filter(({ state }) => state.finishReason === null);
     const states = open.map(({ state }) => state);
@@ -95,7 +95,7 @@ export class Metropolis<S extends ChainState> {
     return true;
   }
 
-  /** One move of each text; false: the budget cut it off, and the texts are as they were. */
+  /** Makes one move of each text. Returns false if the budget cut it off; the texts are then unchanged. */
   async move(moves: Moves<S>): Promise<boolean> {
     const step = this.#draws++;
     const count = this.texts.length;
@@ -120,7 +120,7 @@ export class Metropolis<S extends ChainState> {
     return true;
   }
 
-  /** Records the texts as a step, one of the living chosen uniformly. */
+  /** Records the texts as a step, and chooses one of the texts that are not dead uniformly. */
   async record(step: number): Promise<number> {
     const states = this.texts.map(({ state }) => state);
     const weights = choiceWeights(states, states.map(logOfLife));
@@ -138,7 +138,7 @@ export class Metropolis<S extends ChainState> {
   }
 }
 
-/** log of 1, or of 0 for a text that a constraint let die. */
+/** The log weight of a text: 0, or -Infinity if it is dead. */
 function logOfLife({ finishReason }: ChainState): number {
   return finishReason === "dead" ? Number.NEGATIVE_INFINITY : 0;
 }

@@ -15,18 +15,18 @@ import { TrajectoryRedraw } from "./trajectory-redraw.js";
 const OWN = {
   /** Proposals for each text, from 1 to 100000. Default 10. */
   moves: MOVES,
-  /** Where texts are cut: "entropy" (default), where the next token is uncertain, or "uniform". */
+  /** Where texts are cut: where the next token is uncertain ("entropy", the default), or "uniform". */
   cuts: CUTS,
 };
 
 /**
- * Samples from p_ref(x | y) · exp(r(y, x) / λ), ETS's target, by Metropolis-Hastings (as Quest,
- * Faria et al. 2024): `moves` times an end of the text is drawn anew from p_ref. For a diffusion
- * model it is the end of its trajectory: the denoising steps from a uniformly picked one on.
+ * Samples from p_ref(x | y) · exp(r(y, x) / λ), the target of ETS, by Metropolis-Hastings (as in Quest,
+ * Faria et al. 2024): `moves` times, an end of the text is drawn again from p_ref. For a diffusion model it
+ * is the end of the trajectory: the denoising steps from a uniformly picked one on.
  *
- * Exact in the limit of many moves. `candidates` texts, drawn independently at first, are moved side
- * by side, in one batch; one of them is returned, drawn uniformly. A reward that votes judges each
- * text among those first ones, so that the target stays the same from move to move.
+ * Exact in the limit of many moves. `candidates` texts are drawn independently and then moved together, in
+ * one batch. One of them, chosen uniformly, is returned. A reward that votes judges each text in a pool
+ * with the first texts, so that the target stays the same from move to move.
  *
  * @example
  * const { text, acceptanceRate } = await mh(model, "What is 6 * 7?", { candidates: 4, moves: 20 });

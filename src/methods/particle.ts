@@ -25,21 +25,22 @@ const OWN = {
 type Own = ValuesOf<typeof OWN>;
 
 /**
- * Sequential Monte Carlo on p_ref(x | y)^α · exp(r(y, x) / λ), with α = 1 ETS's target: `candidates`
- * texts grow block by block, each weighted by the ratio of its energy to that before the block, and
- * are resampled when their effective sample size falls below half their number (Zhao et al. 2024).
+ * Sequential Monte Carlo on p_ref(x | y)^α · exp(r(y, x) / λ); with α = 1 this is the target of ETS.
+ * `candidates` texts grow block by block. Each is weighted by the ratio of its energies after and before
+ * the block. The texts are resampled when their effective sample size falls below half their number (Zhao
+ * et al. 2024).
  *
- * With α > 1 (power-SMC, arXiv 2602.10273) tokens are drawn from p_ref(· | text so far)^α, normalised,
- * and the normalisers Σ_v p_ref(v | text so far)^α are weights of their own. p_ref is the policy with
- * its temperature and truncation. Without a reward the target is then p_ref^α, and nothing is rolled
- * out; the same goes for a constraint that conditions p_ref, of which the masses are the weights.
+ * With α > 1 (power-SMC, arXiv 2602.10273) tokens are drawn from p_ref(· | text so far)^α, normalized, and
+ * the normalizers Σ_v p_ref(v | text so far)^α are further weights. p_ref is the policy with its
+ * temperature and truncation. Without a reward the target is then p_ref^α, and no rollouts are drawn. The
+ * same holds for a constraint that conditions p_ref; its masses are then the weights.
  *
- * The product of the weights is p_ref^α / q · exp(r / λ), q the distribution drawn from, whatever the
- * energies in between. So Ẑ, the product of their means, is an unbiased estimate of
- * Σ_x p_ref(x)^α exp(r(x) / λ), with α = 1 of E[exp(r / λ)], and the text approaches the target as
- * 1 / `candidates`.
- * With a `potential` its ψ stands for the energies and no rollouts are drawn; the weights
- * ψ(x_s) / ψ(x_{s-1}), and exp(r / λ) / ψ at the end, multiply to the same.
+ * The product of the weights is p_ref^α / q · exp(r / λ), where q is the distribution drawn from, whatever
+ * the energies in between are. So Ẑ, the product of the mean weights, is an unbiased estimate of
+ * Σ_x p_ref(x)^α exp(r(x) / λ), and with α = 1 of E[exp(r / λ)]. The text's distribution approaches the
+ * target as 1 / `candidates`.
+ * With a `potential`, its ψ replaces the energies and no rollouts are drawn. The product of the weights
+ * ψ(x_s) / ψ(x_{s-1}), and exp(r / λ) / ψ at the end, is the same.
  *
  * @example
  * const birds = ({ text }) => (text.match(/owl|crow|swan/g) ?? []).length / 3;
@@ -68,7 +69,7 @@ export const particle = defineMethod<typeof OWN, OptionsOf<typeof OWN> & Potenti
   bounds: boundGuided,
   weighs: true,
   reports: { continues: false, energies: "log Ê", shows: ["ess"] },
-  // The weights know no divergence of p_ref^α from p_ref.
+  // The weights don't contain the divergence of p_ref^α from p_ref.
   divergence: (steps, diagnostics, { alpha }) =>
     alpha === 1 ? divergenceOfParticles(steps, diagnostics) : null,
   run: grow,
@@ -91,7 +92,7 @@ async function grow(run: Run<Own>): Promise<Result> {
 
   const start = await chain.start();
   let states: Particle[] = Array.from({ length: N }, () => start);
-  // log of the weights at the last resampling, relative as the estimates are; at first all are alike.
+  // Logs of the weights at the last resampling, relative like the estimates. At first all are equal.
   let anchors = states.map(() => 0);
   let logMeans = 0; // of the weights that resampling has evened out
   for (let step = 0; ; step++) {
@@ -102,8 +103,8 @@ async function grow(run: Run<Own>): Promise<Result> {
       : await energiesOf(run, monteCarlo(chain, K), evidence);
     if (estimate === null || run.isOutOfBudget) return await run.finishEarly(longest(grown));
     states = grown;
-    // w(i) = p_ref^α / q · Ê_t(i) since the last resampling, but for a factor that all share. Products of
-    // the energies' ratios in between would lose small ones beside large ones.
+    // w(i) = p_ref^α / q · Ê_t(i) since the last resampling, up to a common factor. A product of the
+    // energies' ratios of the steps in between would lose small numbers next to large ones.
     const { peak } = estimate;
     const energies = livingEnergies(states, estimate.relativeLogEnergies);
     const logTargets = states.map((state, i) => {
@@ -131,10 +132,10 @@ async function grow(run: Run<Own>): Promise<Result> {
 }
 
 /**
- * log Ê of each text, of an unfinished one above -Infinity: where a constraint let all its rollouts die, or
- * a reward of -1e308 forbade them, the text itself may still come to something, and a weight of 0 would
- * take that from Ẑ. Any value will do in the place of 0, for the next weight is divided by it: half of the
- * least that another text has.
+ * log Ê of each text, which must be above -Infinity for unfinished texts. If all rollouts of a text are
+ * dead, or have a reward of -1e308, the text itself may still get weight later, and a weight of 0 would
+ * make Ẑ too small. Any other value is correct, because the next weight is divided by it. It is half of the
+ * smallest energy of another text.
  */
 function livingEnergies(states: readonly ChainState[], logEnergies: readonly number[]): number[] {
   const known = logEnergies.filter((log) => log !== Number.NEGATIVE_INFINITY);
@@ -144,10 +145,10 @@ function livingEnergies(states: readonly ChainState[], logEnergies: readonly num
   );
 }
 
-/** A text, and where α isn't 1 what its tokens were drawn from. */
+/** A text. If α isn't 1, it has the log-probabilities under the distribution that it was drawn from. */
 type Particle = ChainState & Partial<RedrawnState>;
 
-/** Each unfinished text one block further. */
+/** Grows each unfinished text by one block. */
 async function advance(
   { chain, settings }: Run<Own>,
   states: readonly Particle[],
@@ -165,8 +166,8 @@ async function advance(
 }
 
 /**
- * The texts, of which unfinished ones with the same tokens are one state: what follows them is decoded
- * once for all of them. What a text weighs and what may follow it depend on its tokens alone.
+ * Merges unfinished texts with the same tokens into one state, so that their continuations share decodes.
+ * This is exact, because a text's weight and its continuations depend only on its tokens.
  */
 async function mergeEqual(chain: Chain, texts: readonly Particle[]): Promise<Particle[]> {
   if (chain.kind !== "prefix") return [...texts]; // the states of diffusion models share their passes

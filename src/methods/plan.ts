@@ -11,17 +11,17 @@ import { METHOD_NAMES, METHODS, type MethodName, type MethodOptions } from "./re
 import { askRun, planAsked } from "./run/ask-run.js";
 
 export interface PlanOptions {
-  /** `auto` chooses one by what the options tell of a good answer. */
+  /** `auto` chooses a method by the options. */
   method?: MethodName | "auto";
   /**
-   * Says of a proposal how many of its rollouts will count, by a few texts that are drawn for it
+   * Whether to draw a few texts with the proposal, to forecast which share of its rollouts counts
    * (`checkProposal`). Default false: nothing is drawn.
    */
   checkProposal?: boolean;
 }
 
 /**
- * What a method would need for a prompt; nothing is drawn, but to check a proposal.
+ * Plans a method for a prompt. Nothing is drawn, except to check a proposal.
  *
  * @example
  * const { peakBytes, model: { tokens } } = await plan(model, "What is 6 * 7?", { candidates: 16 });

@@ -17,7 +17,7 @@ const OWN = {
   alpha: alphaOption(4),
   /** Proposals for each text at each block, from 1 to 100000. Default 10. */
   moves: MOVES,
-  /** Where texts are cut: "entropy" (default), where the next token is uncertain, or "uniform". */
+  /** Where texts are cut: where the next token is uncertain ("entropy", the default), or "uniform". */
   cuts: CUTS,
 };
 
@@ -31,11 +31,11 @@ const DIFFUSION: Refusal = {
 
 /**
  * Samples from p_ref(x | y)^α by Metropolis-Hastings ("Reasoning with Sampling", Karan and Du
- * 2025), without a reward. Texts grow by `steps` blocks; at each, `moves` proposals draw an end
- * anew from p_ref(token | text so far)^α. p_ref is the reference policy, by default at temperature 1.
+ * 2025), without a reward. Texts grow by `steps` blocks. After each block, `moves` proposals draw an end
+ * again from p_ref(token | text so far)^α. p_ref is the reference policy, by default at temperature 1.
  *
- * Exact in the limit of many moves. `candidates` texts are run side by side, in one batch, and one
- * of them is returned, drawn uniformly.
+ * Exact in the limit of many moves. `candidates` texts are run together, in one batch, and one of them,
+ * chosen uniformly, is returned.
  *
  * @example
  * const { text, acceptanceRate } = await power(model, "What is 6 * 7?", { alpha: 4, moves: 10 });
@@ -89,7 +89,7 @@ async function grow(run: Run<Own>): Promise<Result> {
     const { acceptanceRate, texts } = metropolis;
     const text = texts[chosen]?.state;
     if (length === maxTokens && text) return await run.finish(text, { acceptanceRate });
-    // Once all have ended no block is left to draw, but those that are longer than this one.
+    // If all texts have ended, no blocks are left, and the moves go on at the full length.
     const haveEnded = texts.every(({ state }) => state.finishReason !== null);
     length = haveEnded ? maxTokens : Math.min(length + blockTokens, maxTokens);
     if (!haveEnded) goesOn = await metropolis.extend(upTo(length));

@@ -6,57 +6,57 @@ import type { Outcome } from "./run/outcome.js";
 import type { MethodDiagnostics, Step } from "./step.js";
 
 /**
- * Why the run ended: as the text did, or because its budget did. `closed`: `maxTokens` cut the text off, and
- * `close` has ended it as its constraint allows.
+ * Why the run ended: the reason of the text's end, or `budget`. `closed`: `maxTokens` cut the text off, and
+ * `close` gave it an end that its constraint allows.
  */
 export type StopReason = FinishReason | "budget" | "closed";
 
 /** What every method returns; also the trace of the run, enough to redraw or replay it. */
 export interface Result extends Outcome, MethodDiagnostics {
   method: string;
-  /** Why `auto` chose the method; absent where it was named. */
+  /** Why `auto` chose the method; absent if the user chose it. */
   auto?: AutoReason;
   /** The answer, without thoughts. */
   text: string;
-  /** What the text says in its thoughts; absent where it has none that the template's tags tell. */
+  /** The thoughts; absent if the text has none, or if the template's tags are unknown. */
   reasoning?: string;
   /** What the thoughts cost, and how they ended. */
   thoughts?: TextThoughts;
   /**
-   * The calls of `tools` that the text makes, where there were tools; they stand in the text too. None
-   * where llama.cpp doesn't know the form of the template's calls.
+   * The text's calls of `tools`, if there were tools; the text also contains them. Absent or empty if
+   * llama.cpp doesn't know the form of the template's calls.
    */
   toolCalls?: ToolCall[];
   /** The text's canonical answer; `null` when it gives none. */
   answer: string | null;
   /** Token ids of the thoughts and the text, with tags and the end token. */
   tokens: readonly number[];
-  /** In nats, one a token, under the reference policy; 0 for what it forced. */
+  /** One number per token, in nats, under the reference policy; 0 for forced tokens. */
   logProbs: readonly number[];
   /**
-   * Where the run measured them (`metrics`, or what its reward or method needs), in nats, one a token: the
-   * entropies of the distributions that tokens were drawn from, and their self-certainties. Infinite where a
-   * budget left a token unmeasured.
+   * One number per token, in nats: the entropies of the distributions that tokens were drawn from, and their
+   * self-certainties. Present if the run measured them: because of `metrics`, its reward or its method. If
+   * the budget left a token unmeasured, its entropy is infinite.
    */
   entropies?: readonly number[];
   selfCertainties?: readonly number[];
   /**
-   * With a constraint: log of the product of the masses, under the reference policy, of what it allowed in
-   * the place of each token. The sum of `logProbs` less this is log of the text's probability under the
-   * masked law. At temperature 0 the masses are under the model's own distribution.
+   * With a constraint: the log of the product, over all tokens, of the probability under the reference
+   * policy of what the constraint allowed there. The sum of `logProbs` minus this is the log-probability of
+   * the text under the masked law. At temperature 0 the masses are under the model's own distribution.
    */
   constraintLogMass?: number;
   /** Share of the last step's votes that give this answer, from 0 to 1. */
   agreement: number;
   steps: Step[];
-  /** What the model did; what the proposal did is in `proposalUsage`. */
+  /** The usage of the model. That of the proposal is in `proposalUsage`. */
   usage: Usage;
   proposalUsage?: Usage;
   /** Steps whose importance weights can't be trusted, with advice. */
   warnings: string[];
   stopReason: StopReason;
   seed: number;
-  /** What the run was expected to need, before it began. */
+  /** The plan that was made before the run began. */
   plan: Plan;
   settings: Settings;
   prompt: { text: string; tokens: number[] };

@@ -33,7 +33,7 @@ export const sample = defineMethod<Own, Omit<OptionsOf<Own>, "reward">>({
 });
 
 /**
- * The most probable token each time: `sample` at temperature 0.
+ * Takes the most probable token each time: `sample` at temperature 0.
  *
  * @throws as `ets` does
  */

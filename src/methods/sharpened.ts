@@ -14,7 +14,7 @@ export function alphaOption(fallback: number) {
   });
 }
 
-/** Below it the engine's sampler overflows. */
+/** Below this temperature the engine's sampler overflows. */
 const MIN_TEMPERATURE = 0.001;
 
 /** Throws `ERR_INVALID_OPTION` for a temperature and a power that no token can be drawn at. */

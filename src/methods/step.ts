@@ -1,27 +1,27 @@
 import type { FinishReason, TextThoughts } from "../chain/chain.js";
 import type { Scored } from "../energy/estimate.js";
 
-/** A text that a candidate's energy rests on. */
+/** A completion that determines a candidate's energy, with its answer. */
 export interface AnsweredCompletion extends Scored {
   /** Its canonical answer; `null` when it gives none. */
   answer: string | null;
 }
 
-/** One candidate of a step, with what its energy rests on. */
+/** One candidate of a step, with the completions that determine its energy. */
 export interface Candidate {
   text: string;
-  /** Absent where it has none. */
+  /** Absent if the text has no thoughts. */
   thoughts?: TextThoughts;
   tokens: readonly number[];
   logProbs: readonly number[];
   finishReason: FinishReason | null;
-  /** φ, what the run's potential says of it while it is unfinished; absent without one. */
+  /** The potential φ of an unfinished candidate; absent without a potential. */
   potential?: number;
-  /** Its rollouts, or itself once it has ended; a repeated candidate's are with the first. */
+  /** Its rollouts, or the candidate itself if it has ended. Identical candidates list them with the first. */
   completions: AnsweredCompletion[];
 }
 
-/** What single methods report besides, of a step and of the whole run. */
+/** Further numbers that some methods report, for a step and for the whole run. */
 export interface MethodDiagnostics {
   /** power, mh: share of the proposals that were accepted, from 0 to 1. */
   acceptanceRate?: number;
@@ -34,7 +34,7 @@ export interface Step extends MethodDiagnostics {
   /** Number from 0. */
   step: number;
   candidates: Candidate[];
-  /** log Ê(m), or log ψ(m) of a potential; for beam, power and mh what they compare texts by. */
+  /** log Ê(m), or log ψ(m) of a potential; for beam, power and mh the numbers by which they compare texts. */
   logEnergies: number[];
   /** Ê(m) / Σ Ê: the probabilities of the choice. */
   weights: number[];

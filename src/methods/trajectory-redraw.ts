@@ -1,26 +1,26 @@
 /**
- * Moves of a diffusion model, on trajectories x_N → … → x_0 of N scheduled denoising steps: a step
- * is picked uniformly, the text goes back to before it, and the reference policy draws the rest
- * anew. A text that has ended stays what it is in the steps that are left: each counts, and those
- * moves change nothing, so that N is the same for all.
+ * Moves of a diffusion model, on trajectories x_N → … → x_0 of N scheduled denoising steps. A step is
+ * picked uniformly, the text goes back to before it, and the reference policy draws the rest again. A text
+ * that has ended does not change in the remaining steps. These steps still count, and moves to them change
+ * nothing, so N is the same for all texts.
  *
- * Let the target be π(x) ∝ p_ref(x) exp(r(x_0) / λ), of trajectories: the law of their x_0 is then
- * p_ref(x_0) exp(r(x_0) / λ). Going back to before step s keeps what x and y have in common, and
+ * Let the target be π(x) ∝ p_ref(x) exp(r(x_0) / λ) on trajectories. The distribution of x_0 is then
+ * ∝ p_ref(x_0) exp(r(x_0) / λ). Going back to before step s keeps the common part of x and y, and
  *
  *   p_ref(x) = p_ref(kept) q_s(x | y),   p_ref(y) = p_ref(kept) q_s(y | x)
  *
- * where q_s draws the steps from s on, with their positions as with their tokens. So
+ * where q_s draws the steps from s on, both their positions and their tokens. So
  *
  *   π(y) q_s(x | y) / (π(x) q_s(y | x)) = exp((r(y) - r(x)) / λ)
  *
- * for any remasking, without a log-probability: each s leaves π as it is, and so does their mixture,
- * whose weights don't depend on x. That s = 0 draws whole texts makes it ergodic.
+ * for any remasking, and no log-probability is needed. Each s leaves π invariant, and so does their mixture,
+ * because its weights don't depend on x. The chain is ergodic because s = 0 draws whole texts.
  *
- * All texts of a move go back to the same step, and are denoised in one batch: that step depends on
- * no text, so each of them is a Markov chain of its own, with these moves.
+ * All texts of a move go back to the same step and are denoised in one batch. The step depends on no text,
+ * so each text is a separate Markov chain with these moves.
  *
- * A cached step depends on the block's first one, and parallel decoding has no schedule within a
- * block: there s is a block's first step, of as many as there are blocks.
+ * With a cache, a step depends on its block's first step, and parallel decoding has no schedule within a
+ * block. In both cases s is always the first step of a block.
  */
 import type { ChainState, TrajectoryChain } from "../chain/chain.js";
 import type { Kernel, Proposed } from "./metropolis.js";

@@ -17,7 +17,7 @@ export interface PairCheck {
   acceptance: number;
   /** The effective share of the texts, each cut at this many tokens, from 0 to 1. */
   essShares: { tokens: number; share: number }[];
-  /** From this length in tokens on, less than half of the rollouts count; null if no tested length was that long. */
+  /** From this length in tokens on, less than half of the rollouts count; null if the texts were shorter. */
   halfLength: number | null;
 }
 

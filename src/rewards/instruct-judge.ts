@@ -31,7 +31,7 @@ export interface ComparedTexts extends Pick<JudgedText, "prompt" | "isFinished">
 
 /** The question to an instruct model, and its possible answers. */
 export interface JudgeOptions {
-  /** The question that the judge is asked, as a user's message or as messages. Default: whether it is good. */
+  /** The question to the judge, as a user's message or as messages. Default: whether the text is good. */
   template?: (judged: JudgedText) => string | readonly ChatMessage[];
   /** The two possible answers, first the one for a good text. Default ["Yes", "No"]. */
   answers?: readonly [string, string];
@@ -43,7 +43,7 @@ export interface PairwiseJudgeOptions {
   template?: (compared: ComparedTexts) => string | readonly ChatMessage[];
   /** The answer for the first text and the one for the second text. Default ["A", "B"]. */
   answers?: readonly [string, string];
-  /** The number of other texts of the pool with which each text is compared, from 1 to 4096. Default 2. */
+  /** The number of other texts with which each text of a pool is compared, from 1 to 4096. Default 2. */
   opponents?: number;
 }
 
@@ -150,7 +150,7 @@ function pairsOf(count: number, opponents: number): [number, number][] {
 
 type Ask = (question: string | readonly ChatMessage[]) => Promise<number>;
 
-/** Returns a function that asks for the log-odds of two answers to a question. Throws `ERR_INVALID_OPTION`. */
+/** Returns a function that gives the log-odds of two answers to a question. Throws `ERR_INVALID_OPTION`. */
 export function logOddsOf(model: Model, answers: readonly [string, string]): Ask {
   checkModel("model", model);
   const isPair = Array.isArray(answers) && answers.length === 2;

@@ -1,4 +1,4 @@
-/** How a run is cut into guidance steps. */
+/** Determines how a run is divided into guidance steps. */
 import { type DenoisingSettings, guidanceLength } from "../../chain/denoising.js";
 import { checkInteger, checkOneOf } from "../../engine/check.js";
 import { LlamaEtsError } from "../../engine/errors.js";
@@ -6,7 +6,7 @@ import type { MethodFacts } from "../method.js";
 import { BLOCK_KINDS, type BlockKind, type CommonOptions } from "./common.js";
 import type { Guidance } from "./settings.js";
 
-/** What the cuts depend on. */
+/** The numbers on which the division depends. */
 interface Length {
   maxTokens: number;
   defaultBlock: number;
@@ -14,8 +14,8 @@ interface Length {
 }
 
 /**
- * I and B, of a method that leaves them open, and where blocks end. Those that end where the text tells
- * have a quarter of B at least; I are then the most that there may be.
+ * I and B for a method that leaves them open, and where blocks end. If the text decides where they end,
+ * blocks have at least a quarter of B tokens, and I is the largest possible number of steps.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
@@ -50,7 +50,7 @@ function resolveKind(
   );
 }
 
-/** I and B, each from the other: B = ceil(maxTokens / I), or whole denoising steps. */
+/** Computes I from B or B from I: B = ceil(maxTokens / I), or a whole number of denoising steps. */
 function resolveSteps(
   { steps, blockTokens }: CommonOptions,
   { maxTokens, defaultBlock, denoising }: Length,

@@ -59,7 +59,7 @@ export const GUIDANCE_OPTIONS = {
   lambda: {
     flags: [number("lambda", "--lambda <x>", "λ of the target p·exp(reward/λ) (default: 0.1)")],
   },
-  /** Its flag names one, and is the commands' own. */
+  /** Its flag names a reward, and the commands handle it themselves. */
   reward: forPrograms,
   finish: {
     flags: [
@@ -173,7 +173,7 @@ export const COMMON_OPTIONS = {
       ),
     ],
   },
-  /** Their flags name a file, and a function, and are the command's own. */
+  /** Their flags name a file and a function, and the command handles them itself. */
   tools: forPrograms,
   toolChoice: forPrograms,
   preset: {
@@ -193,7 +193,7 @@ export const COMMON_OPTIONS = {
   },
   diffusion: { flags: DIFFUSION_FLAGS },
   metrics: forPrograms,
-  /** Its flag is the commands' own: an evaluation's seeds derive from one. */
+  /** The commands handle its flag themselves, because an evaluation derives its seeds from it. */
   seed: forPrograms,
   extract: forPrograms,
   voteFields: {
@@ -234,7 +234,7 @@ export const COMMON_OPTIONS = {
   onProgress: forPrograms,
 } as const satisfies Record<string, OptionSpec>;
 
-/** The options with others for those that are not given; I and B stand for one another. */
+/** The options with defaults for those not given. A given `steps` or `blockTokens` replaces the other. */
 export function withDefaults<T extends CommonOptions>(defaults: CommonOptions, options: T): T {
   const own = given(options) as T;
   if (!("steps" in own) && !("blockTokens" in own)) return { ...defaults, ...own };

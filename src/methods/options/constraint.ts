@@ -1,4 +1,4 @@
-/** What a constraint makes of a run: its law, its end, and how its answers are compared. */
+/** Resolves what a constraint changes in a run: its law, its end, and how its answers are compared. */
 import { restrictsCalls } from "../../engine/chat/tool-choice.js";
 import { checkBoolean, checkOneOf, optional } from "../../engine/check.js";
 import type { CompiledConstraint, Constraint } from "../../engine/constraint/kinds.js";
@@ -10,7 +10,7 @@ import type { MethodFacts } from "../method.js";
 import { CONSTRAINT_LAWS, type ConstraintLaw } from "./common.js";
 import type { CompiledOptions } from "./given.js";
 
-/** What the constraint makes of the policy; null: there is none. */
+/** How the constraint changes the policy; null without a constraint. */
 export function resolveConstraintLaw(
   { name, weighs = false }: MethodFacts,
   { constraint, constraintLaw, toolChoice }: CompiledOptions,
@@ -49,7 +49,7 @@ export function resolveConstraintLaw(
   return constraintLaw ?? (weighs ? "conditioned" : "masked");
 }
 
-/** Whether an answer that `maxTokens` would cut is closed. */
+/** Whether an answer that `maxTokens` cuts off is closed. */
 export function resolveClose({ close = false, constraint }: CompiledOptions): boolean {
   if (!checkBoolean("close", close)) return false;
   if (constraint !== undefined && !("kind" in constraint && constraint.kind === "tools"))
@@ -61,7 +61,7 @@ export function resolveClose({ close = false, constraint }: CompiledOptions): bo
   );
 }
 
-/** How answers are found where the caller doesn't say it: what is data is compared as such. */
+/** How answers are found if the caller doesn't say it. Answers that are data are compared as data. */
 export function votedAnswer({
   constraint,
   voteFields,

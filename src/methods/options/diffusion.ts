@@ -19,11 +19,11 @@ export interface DiffusionOptions {
   /** Positions of a block, a divisor of `maxTokens`. Default: 32, or `maxTokens` if it is less. */
   blockLength?: number;
   /**
-   * Lengths of blocks, 2 to 64 of them, that the texts of `majority` and `best-of-n` take turns with, in
-   * the place of `blockLength` (HEX, arXiv 2510.05040); also as text, "4+8+14".
+   * 2 to 64 block lengths that the texts of `majority` and `best-of-n` use in turn, instead of `blockLength`
+   * (HEX, arXiv 2510.05040); also as text, "4+8+14".
    */
   blockLengths?: readonly number[] | string;
-  /** Denoising steps, a multiple of the blocks. Default `maxTokens`: each unmasks one position. */
+  /** Denoising steps, a multiple of the blocks' number. Default `maxTokens`: each unmasks one position. */
   denoisingSteps?: number;
   /** Default "low-confidence". */
   remasking?: DenoisingSettings["remasking"];
@@ -31,7 +31,7 @@ export interface DiffusionOptions {
   cfgScale?: number;
   /** Default "none". */
   cache?: DenoisingSettings["cache"];
-  /** A threshold above 0, to 1, or a factor above 0. Default: none, the schedule decides. */
+  /** A threshold above 0 and at most 1, or a factor above 0. Default: none, so the schedule decides. */
   parallel?: ParallelRule;
 }
 

@@ -1,4 +1,4 @@
-/** What a method may be given, by name. */
+/** The names and types of the options that a method takes. */
 import { checkKeys } from "../../engine/check.js";
 import type { CompiledConstraint, Constraint } from "../../engine/constraint/kinds.js";
 import { LlamaEtsError } from "../../engine/errors.js";
@@ -9,10 +9,10 @@ import { COMMON_OPTIONS, GUIDANCE_OPTIONS } from "./common-specs.js";
 import type { PotentialOptions } from "./potential.js";
 import type { ProposalOptions } from "./proposal.js";
 
-/** What a method may be given: the common options, a proposal's, a potential, and its own. */
+/** All options that a method may take, except its own: the common ones, a proposal's, and a potential. */
 export type GivenOptions = CommonOptions & ProposalOptions & PotentialOptions;
 
-/** Options of which the constraint, if there is one, may be compiled: then it is part of the policy. */
+/** Options whose constraint may be compiled; it is then part of the policy. */
 export type CompiledOptions = Omit<GivenOptions, "constraint"> & {
   constraint?: Constraint | CompiledConstraint;
 };
@@ -30,7 +30,7 @@ export function ownNames({
 }
 
 /**
- * Refuses misspelt options, and those of other methods, before anything is done with the others.
+ * Refuses misspelled options and those of other methods, before the other options are used.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */

@@ -10,7 +10,7 @@ import type { Guidance } from "./settings.js";
 
 const MAX_DRAWS = 4096;
 const DEFAULT_CANDIDATES = 8;
-/** As in the paper's settings. */
+/** The paper's default. */
 const DEFAULT_BLOCK_TOKENS = 64;
 /** Adaptive runs take as many as the vote needs, mostly far fewer. */
 const DEFAULT_ADAPTIVE_CANDIDATES = 32;
@@ -25,12 +25,12 @@ export function resolveGuidance(
   const adaptive = resolveAdaptive(options.adaptive);
   const most = adaptive === null ? DEFAULT_CANDIDATES : DEFAULT_ADAPTIVE_CANDIDATES;
   const { candidates = most, rollouts = 1, finish = "chain" } = options;
-  // Once a vote is settled, one step is all there is.
+  // An adaptive run ends once a vote is settled, so by default it has one step.
   const defaultBlock = adaptive !== null ? maxTokens : DEFAULT_BLOCK_TOKENS;
   const { shortcuts = {} } = options;
   checkKeys("shortcuts", shortcuts, ["prefixes", "duplicates", "decided", "answered"]);
   const { prefixes = true, duplicates = adaptive === null } = shortcuts;
-  // A text that p_ref alone completes lacks the weights that a constraint gives it.
+  // With a constraint, a text that p_ref completes alone would lack the weights of its masses.
   const { decided = options.constraint === undefined, answered = true } = shortcuts;
   return {
     candidates: checkInteger("candidates", candidates, 1, MAX_DRAWS),

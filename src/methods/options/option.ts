@@ -1,6 +1,6 @@
 /**
- * Options as data: what each is called, how it is checked, and how the command line takes it. Checks,
- * help texts and the specs of evaluations (`ets:M=4`) derive from it.
+ * Options as data: their names, their checks, and their flags on the command line. Checks, help texts and
+ * the specs of evaluations (`ets:M=4`) are derived from them.
  */
 import { checkInteger, checkNumber, checkOneOf } from "../../engine/check.js";
 
@@ -21,7 +21,7 @@ export interface OptionSpec {
   readonly letter?: string;
 }
 
-/** An option that belongs to a method, which checks it by itself. */
+/** An option of a single method, with its own check. */
 export interface OwnOption<T> extends OptionSpec {
   readonly fallback: T;
   /** Returns the value, or throws `ERR_INVALID_OPTION`. */
@@ -35,7 +35,7 @@ export type ValuesOf<O extends OwnOptions> = {
   readonly [Name in keyof O]: O[Name] extends OwnOption<infer T> ? T : never;
 };
 
-/** What a caller may give for them. */
+/** The values that a caller may give. */
 export type GivenOf<O extends OwnOptions> = Partial<ValuesOf<O>>;
 
 interface NumberRange {

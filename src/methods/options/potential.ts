@@ -1,15 +1,15 @@
-/** The option of methods that may ask a potential in the place of rollouts. */
+/** The option of methods that can use a potential instead of rollouts. */
 import { checkReward, type Reward, type RewardFunction, toReward } from "../../rewards/reward.js";
 import type { OptionSpec } from "./option.js";
 
 /** A judge of unfinished texts. */
 export interface PotentialOptions {
   /**
-   * φ(y, x_s) of unfinished texts, any finite number in the reward's unit: ψ = exp(φ / λ) stands for
-   * the energies that rollouts would estimate, and none are drawn (`rollouts` is 0). What judges
-   * finished texts can judge unfinished ones: a function, a verifier, a reward model, a judge.
-   * Without a `reward` it judges the finished texts too: the target is then p_ref · exp(φ / λ).
-   * `particle` samples from its target whatever φ says; `ets` is biased by it. Default: none.
+   * φ(y, x_s) of unfinished texts, any finite number in the reward's unit. ψ = exp(φ / λ) replaces the
+   * energies that rollouts would estimate, and no rollouts are drawn (`rollouts` is 0). Every reward can
+   * also judge unfinished texts: a function, a verifier, a reward model, a judge. Without a `reward`, the
+   * potential also judges the finished texts, and the target is p_ref · exp(φ / λ). `particle` samples from
+   * its target for any φ; `ets` is biased by it. Default: none.
    */
   potential?: Reward | RewardFunction;
 }
@@ -28,7 +28,7 @@ export const POTENTIAL_OPTIONS = {
   },
 } as const satisfies Record<keyof PotentialOptions, OptionSpec>;
 
-/** What was given as the potential; null without one. Throws `ERR_INVALID_OPTION`. */
+/** The given potential as a reward; null without one. Throws `ERR_INVALID_OPTION`. */
 export function resolvePotential({ potential }: PotentialOptions): Reward | null {
   return potential === undefined ? null : toReward(checkReward("potential", potential));
 }

@@ -1,8 +1,8 @@
 /**
  * Settings of the paper (arXiv 2601.21484), by task and family of models: `preset: { name: "paper" }`.
- * They reproduce what the published code does, on importance ratios that are right: votes pooled
- * over all steps, three rollouts a candidate, log ratios clipped to ±10. Its few-shot prompts are
- * the tasks' (`task.prompt(item, "paper")`).
+ * They reproduce the published code, but with correct importance ratios: votes pooled over all steps, three
+ * rollouts per candidate, log ratios clipped to ±10. The tasks have its few-shot prompts
+ * (`task.prompt(item, "paper")`).
  */
 import { checkKeys, checkOneOf } from "../../engine/check.js";
 import type { Model } from "../../engine/engine.js";
@@ -15,7 +15,7 @@ import type { ProposalOptions } from "./proposal.js";
 const PAPER_TASKS = ["math500", "gsm8k", "gpqa", "humaneval"] as const;
 type PaperTask = (typeof PAPER_TASKS)[number];
 
-/** Tasks that another one's settings are for too. */
+/** Tasks that use the settings of another task. */
 const SAME_SETTINGS: Readonly<Record<string, PaperTask>> = { "mini-gsm": "gsm8k" };
 
 /** M, K, B (a diffusion model: I) and T. */
@@ -93,7 +93,7 @@ export function withPreset<T extends CommonOptions>(
   const vote = selfConsistency({
     ...(extract && { extract }),
     pool: "all",
-    // The published code lets a majority of one draw earn nothing for diffusion models alone.
+    // In the published code, a majority of one draw earns nothing, but only for diffusion models.
     singleton: family === "llada-8b" ? 0 : 1,
   });
   const settings: CommonOptions = { lambda: 0.1, reward: vote };

@@ -10,7 +10,7 @@ import { type DiffusionOptions, resolveParallel } from "./diffusion.js";
 import type { OptionSpec } from "./option.js";
 import type { ProposalSettings } from "./settings.js";
 
-/** How a diffusion model draws rollouts for ETS-IS: as the reference, but for these. */
+/** How a diffusion model draws rollouts for ETS-IS: like the reference, except for these options. */
 export type ProposalDiffusionOptions = Pick<DiffusionOptions, "cache" | "parallel">;
 
 /** The model that draws the rollouts of ETS-IS, and how they are weighted. */
@@ -18,18 +18,17 @@ export interface ProposalOptions {
   /** A smaller model of the same tokenizer that draws the rollouts: ETS-IS. */
   proposal?: Model;
   /**
-   * The proposal's temperature. Default: the reference's. Cutting its tail off (`topK`, `topP`,
-   * `minP`) is refused: texts it can't draw would be missing from the energies, a bias that no
-   * weight corrects.
+   * The proposal's temperature. Default: the reference's. Truncation (`topK`, `topP`, `minP`) is refused:
+   * texts that the proposal can't draw would be missing from the energies, and no weight corrects this bias.
    */
   proposalSampling?: Omit<SamplingOptions, "allowedTokens">;
   /** What is approximated when a diffusion proposal draws. Default: `{ cache: "dual" }`, Fast-dLLM's. */
   proposalDiffusion?: ProposalDiffusionOptions;
   /**
-   * Importance ratios of diffusion models are `exact` under random remasking without parallel
-   * decoding, else `approximate` and biased; "exact" refuses to be given others. "one-pass" takes
-   * one pass of each model over a rollout instead of one for each of its denoising steps; it is
-   * biased the more.
+   * The importance ratios of diffusion models. They are `exact` with random remasking and without parallel
+   * decoding, otherwise `approximate` and biased. "exact" refuses settings that need approximate ratios.
+   * "one-pass" takes one pass of each model over a rollout instead of one per denoising step, and is more
+   * biased.
    */
   ratio?: ImportanceRatio;
   /**
@@ -40,10 +39,10 @@ export interface ProposalOptions {
   /** Share of the rollouts that the reference draws itself, 0 (default) to 1. */
   mixture?: number;
   /**
-   * γ: the K rollouts of a candidate are weighted and resampled against each other every so many
-   * tokens, from 1 on, instead of weighted once at their ends (sequential Monte Carlo). Unbiased too,
-   * and it holds for long rollouts of a distant proposal. It takes `rollouts` of 2 or more and exact
-   * weights of an autoregressive model. Default: they aren't resampled.
+   * γ, at least 1: the K rollouts of a candidate are weighted and resampled every γ tokens, instead of
+   * weighted once at their ends (sequential Monte Carlo). This is also unbiased, and works for long rollouts
+   * of a distant proposal. It needs at least 2 `rollouts` and exact weights of an autoregressive model.
+   * Default: no resampling.
    */
   resampleEvery?: number;
 }

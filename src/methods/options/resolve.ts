@@ -35,11 +35,11 @@ import { promptOptions, refuseBudget } from "./prompt.js";
 import { resolveProposal } from "./proposal.js";
 import type { Guidance, Resolved } from "./settings.js";
 
-/** Beyond it reward / λ leaves the range of a double. */
+/** Below this, reward / λ leaves the range of a double. */
 const MIN_LAMBDA = 1e-100;
 const DEFAULT_MAX_TOKENS = 512;
 const DEFAULT_DIFFUSION_LENGTH = 256;
-/** What of the models the settings depend on. */
+/** The properties of the models on which the settings depend. */
 interface Limits {
   /** Longest answer that the context leaves room for. */
   room: number;
@@ -49,7 +49,7 @@ interface Limits {
 }
 
 /**
- * Refuses what no model could be asked for, before one is loaded.
+ * Refuses options that are invalid for every model, before one is loaded.
  *
  * @throws LlamaEtsError `ERR_INVALID_OPTION`
  */
@@ -222,7 +222,7 @@ function resolveReward<O extends OwnOptions>(
   };
 }
 
-/** What the caller asks to be measured of tokens. */
+/** The metrics of tokens that the caller asks for. */
 function resolveMetrics(
   { name, expands }: MethodFacts,
   { metrics }: CommonOptions,
@@ -240,7 +240,7 @@ function resolveMetrics(
   );
 }
 
-/** Refuses blocks of several lengths where texts aren't whole and drawn by themselves. */
+/** Refuses several block lengths unless whole texts are drawn independently. */
 function checkTurns({ name, drawsIndependent }: MethodFacts, { adaptive }: CommonOptions): void {
   const option = "`diffusion.blockLengths`";
   if (drawsIndependent !== true) {

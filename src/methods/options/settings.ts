@@ -1,4 +1,4 @@
-/** What a run's options come to: resolved once, in groups, and as the flat record of a result. */
+/** The resolved options of a run, in groups, and as the flat record of a result. */
 import type { AnswerEnd } from "../../chain/answer-end.js";
 import type { Budget, BudgetOptions } from "../../chain/budget.js";
 import type { DenoisingSettings, ImportanceRatio } from "../../chain/denoising.js";
@@ -30,7 +30,7 @@ interface Policy {
   constraintLaw: ConstraintLaw | null;
 }
 
-/** How the run is cut into steps, and what is drawn at each. */
+/** How the run is divided into steps, and what each step draws. */
 export interface Guidance {
   /** M. */
   candidates: number;
@@ -48,13 +48,13 @@ export interface Guidance {
   shortcuts: Shortcuts;
 }
 
-/** What texts are worth, and how their energies are estimated. */
+/** The reward of texts, and how their energies are estimated. */
 interface Energy {
   lambda: number;
   reward: Reward;
   /** Judges unfinished texts; null where rollouts do. */
   potential: Reward | null;
-  /** What texts carry for the reward and the method. */
+  /** The metrics of texts that the reward and the method need. */
   metrics: readonly TokenMetric[];
   extract: AnswerExtractor;
   /** Whether the caller said where answers are. */
@@ -107,7 +107,7 @@ export interface Resolved<Own = unknown> {
   >;
 }
 
-/** What a result reports of its options: all that a rerun needs. */
+/** The options as a result reports them: everything that a rerun needs. */
 export interface Settings {
   candidates: number;
   rollouts: number;
@@ -211,7 +211,7 @@ export function settingsOf({
   };
 }
 
-/** What a chain needs to know of a run, whose steps so far are `steps`. */
+/** The options of a run's chain. `steps` are the run's steps so far. */
 export function chainOptionsOf(
   { policy, guidance, energy, denoising, limits, callbacks, prefixCache }: Resolved,
   { tokens: prompt, thoughts }: Pick<EncodedPrompt, "tokens" | "thoughts">,

@@ -1,4 +1,4 @@
-/** What a run is asked for: names checked, prompt encoded, constraint compiled. */
+/** Prepares a run: checks names, encodes the prompt and compiles the constraint. */
 import {
   constrainedPrompt,
   refuseConstrainedThoughts,
@@ -18,7 +18,7 @@ import type { OwnOptions, ValuesOf } from "../options/option.js";
 import { promptOptions } from "../options/prompt.js";
 import { type PlannedRun, planRun } from "./plan-run.js";
 
-/** What a run of a method was asked for: what it needs can be told before it is run. */
+/** A prepared run. It can be planned before it is run. */
 export interface AskedRun<O extends OwnOptions = OwnOptions> {
   method: MethodFacts<O>;
   model: Model;
@@ -69,7 +69,7 @@ export async function askRun<O extends OwnOptions>(
   }
 }
 
-/** @param within what the run may take of shared contexts; default: contexts as memory allows */
+/** @param within the parts of shared contexts that the run may take; default: its own contexts */
 export function planAsked<O extends OwnOptions>(
   { method, model, encoded, options }: AskedRun<O>,
   within?: RunParts,

@@ -5,9 +5,9 @@ import { ThoughtReader } from "../../engine/thoughts.js";
 import type { Opened } from "./open-run.js";
 
 /**
- * The text with an end that meets the constraint, in the place of as little of it as has to go. What is
- * added is forced: its tokens' log-probabilities and metrics are 0. Null where nothing is to be closed, or no end
- * fits.
+ * The text with an end that meets the constraint. The end replaces as little of the text as possible. The
+ * added tokens are forced: their log-probabilities and metrics are 0. Null if the text need not be closed,
+ * or if no end fits.
  */
 export async function closedText(
   text: Text,
@@ -17,12 +17,12 @@ export async function closedText(
   const { constraint } = policy.sampling;
   const isCut = text.finishReason === "length" && text.thoughts?.isOpen !== true;
   if (!limits.closes || constraint === undefined || !isCut) return null;
-  // What reads grammars is loaded where a text is closed.
+  // The module that reads grammars is loaded only when a text is closed.
   const { closingOf } = await import("../../engine/constraint/closing.js");
   const begin = answerStart(text, { model, thoughtRules });
   const answer = text.tokens.slice(begin);
   const closing = closingOf(model, constraint.grammar, answer, limits.maxTokens - begin);
-  // One that a stop string would cut isn't whole.
+  // A closing that contains a stop string would be cut, so it can't be used.
   if (closing === null || policy.stop.some((stop) => closing.text.includes(stop))) return null;
   const kept = begin + closing.kept;
   const { logProbs, logMasses, ...metrics } = firstValues(text, kept);
@@ -38,7 +38,7 @@ export async function closedText(
   };
 }
 
-/** How many tokens stand before those that the constraint reads. */
+/** The number of tokens before those that the constraint reads. */
 function answerStart(
   { tokens }: Text,
   { model, thoughtRules }: Pick<Opened<unknown>, "model" | "thoughtRules">,

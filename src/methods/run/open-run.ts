@@ -1,4 +1,4 @@
-/** Opens what a run draws with, once it is checked and planned. */
+/** Opens the chain, the proposal and the stream of a run after it is checked and planned. */
 import type { Chain, Proposal } from "../../chain/chain.js";
 import { openChain, openProposal } from "../../chain/open.js";
 import type { EstimateOptions } from "../../energy/estimate.js";
@@ -13,22 +13,22 @@ import type { Step } from "../step.js";
 import { type AskedRun, planAsked } from "./ask-run.js";
 import { TextStream } from "./text-stream.js";
 
-/** What a run was opened with. */
+/** Everything that a run has after it was opened. */
 export interface Opened<Own> {
   method: MethodFacts;
   model: Model;
   plan: Plan;
   prompt: Result["prompt"];
-  /** What rewards are told of the prompt. */
+  /** The part of the rewards' input that describes the prompt. */
   asked: EstimateOptions["asked"];
-  /** What the prompt was made of. */
+  /** The parts of the prompt. */
   chat: EncodedPrompt["chat"];
-  /** How thoughts are told from answers; null: they aren't. */
+  /** How thoughts are distinguished from answers; null: texts have no thoughts. */
   thoughtRules: EncodedPrompt["thoughts"];
   settings: Resolved<Own>;
   chain: Chain;
   proposal: Proposal | null;
-  /** Null where the caller isn't told of the text. */
+  /** Null if the caller doesn't follow the text. */
   stream: TextStream | null;
   steps: Step[];
   warnings: string[];
@@ -53,7 +53,7 @@ export async function openRun<O extends OwnOptions>(
     resolved.callbacks.onWarning?.(message);
   };
   const stream = streamOf(resolved);
-  // A diffusion model fills in positions that stand before others, and closing takes some back.
+  // A diffusion model may fill in earlier positions later, and closing removes tokens.
   const isFinal =
     method.drawsOneText === true && !model.info.isDiffusion && !resolved.limits.closes;
   const onLive =

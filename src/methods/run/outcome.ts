@@ -1,4 +1,4 @@
-/** What a result says of its text: how good it is, and what law it is a draw of. */
+/** How a result describes its text: its quality, and the distribution (law) from which it is drawn. */
 import type { Text } from "../../chain/chain.js";
 import type { MethodFacts } from "../method.js";
 import type { OwnOptions, ValuesOf } from "../options/option.js";
@@ -7,15 +7,15 @@ import type { MethodDiagnostics, Step } from "../step.js";
 import type { SeenText, Sighting } from "./seen-texts.js";
 
 /**
- * What a run's text is a draw of. `target`: the law that its method states, as closely as its
- * candidates and moves come to it. `biased`: a law near that one, where a potential stands for the
- * energies of `ets`, importance weights are treated or approximate, or a server may have read texts as
- * other tokens than it drew (`usage.retokenised`). `none`: the text was picked, as by best-of-n, by
- * `finish: "best"`, or where a budget ended the run; or it was closed (`close`).
+ * The distribution from which a run's text is drawn. `target`: the method's target, as closely as its
+ * candidates and moves allow. `biased`: a distribution near the target, because a potential replaces the
+ * energies of `ets`, importance weights are treated or approximate, or a server may have tokenized texts
+ * differently than it drew them (`usage.retokenised`). `none`: the text was picked (by best-of-n, by
+ * `finish: "best"`, or because a budget ended the run), or it was closed (`close`).
  */
 export type Law = "target" | "biased" | "none";
 
-/** What tells how good the texts of a run are; reports show it. */
+/** What indicates the quality of a run's texts; reports show it. */
 export interface Evidence {
   /** Their answers: the reward votes, or the caller said where answers are (`extract`). */
   answers: boolean;
@@ -33,14 +33,14 @@ export interface BestText extends Sighting {
   reward: number;
 }
 
-/** A text, and its reward where that is known. */
+/** A text, with its reward if that is known. */
 export type RewardedText = Text & { reward?: number };
 
 export interface Outcome {
   law: Law;
   /**
-   * The text's reward; one that depends on others (votes) is that in the pool of its step. Null for
-   * methods that see none, and for a text that a budget cut off or that was closed.
+   * The text's reward. A reward that depends on other texts (votes) is that in the pool of the text's step.
+   * Null for methods without rewards, and for a text that a budget cut off or that was closed.
    */
   reward: number | null;
   /** The best text of the whole run, rollouts included; null where none was rewarded. */
@@ -55,7 +55,7 @@ export function seesRewards({ guidance, reward }: MethodFacts): boolean {
   return guidance.includes("reward") || reward !== undefined;
 }
 
-/** What the text of a run that goes to its end is a draw of. */
+/** The law of the text of a run that is not ended early. */
 export function lawOf({ picks, reports }: MethodFacts, { energy }: Pick<Resolved, "energy">): Law {
   const { potential, proposal } = energy;
   if (picks) return "none";
@@ -65,7 +65,7 @@ export function lawOf({ picks, reports }: MethodFacts, { energy }: Pick<Resolved
   return isGuessed || isTreated ? "biased" : "target";
 }
 
-/** What is known of a run once it ends. */
+/** The facts about a run at its end. */
 interface Ending {
   law: Law;
   reward: number | null;
@@ -82,7 +82,7 @@ export function outcomeOf(
 ): Outcome {
   const { votes = false } = energy.reward;
   const hasRewards = seesRewards(method);
-  // What was picked in the place of the method's own text has no law to estimate.
+  // A text that replaced the method's own text has no law, so there is no divergence to estimate.
   const isReplaced = law === "none" && !method.picks;
   return {
     law,
@@ -95,7 +95,7 @@ export function outcomeOf(
       candidate: best.candidate,
       rollout: best.rollout,
     },
-    // The weights say nothing of what a constraint alone takes away.
+    // The weights don't contain the divergence that a constraint causes.
     divergence:
       isReplaced || policy.constraintLaw !== null
         ? null

@@ -1,4 +1,4 @@
-/** From a method and its options to the plan of a run, or to what would fit. */
+/** Plans a run from a method and its options. */
 import { answerUnit, type DenoisingSettings } from "../../chain/denoising.js";
 import type { Model } from "../../engine/engine.js";
 import { LlamaEtsError } from "../../engine/errors.js";
@@ -22,9 +22,9 @@ export interface PlannedRun<Own> {
 export type PlannableModel = RunModel & Pick<Model, "matchTokenizer">;
 
 /**
- * Resolves the options and plans the run. What doesn't fit is refused with what would.
+ * Resolves the options and plans the run. If it doesn't fit, the error's fix names settings that would.
  *
- * @param within what it may take of shared contexts; default: contexts as memory allows
+ * @param within the parts of shared contexts that the run may take; default: its own contexts
  * @throws LlamaEtsError `ERR_CONTEXT_FULL`, `ERR_OUT_OF_MEMORY`, `ERR_INVALID_OPTION`
  */
 export function planRun<O extends OwnOptions>(
@@ -44,7 +44,7 @@ export function planRun<O extends OwnOptions>(
   );
 }
 
-/** I and B stand for one another. */
+/** The options with a change. A changed `steps` replaces `blockTokens`. */
 function withChange(options: CompiledOptions, change: Change | undefined): CompiledOptions {
   if (change === undefined) return options;
   const { blockTokens, ...others } = options;

@@ -1,4 +1,4 @@
-/** What a run came to, as its caller has it. */
+/** Makes the result of a run. */
 import type { Text } from "../../chain/chain.js";
 import { logMassOf } from "../../chain/token-values.js";
 import { toolCallsIn } from "../../engine/chat/answer.js";
@@ -12,12 +12,12 @@ import { type Law, outcomeOf } from "./outcome.js";
 import type { RunRewards } from "./run-rewards.js";
 import { massWarning, retokenisedWarning } from "./warnings.js";
 
-/** How a run ended, beside what it was opened with. */
+/** How a run ended. */
 interface Ending {
   text: Text;
   reward: number | null;
   law: Law;
-  /** What the method alone has to say of the run. */
+  /** The method's own diagnostics of the run. */
   own: MethodDiagnostics;
   isOutOfBudget: boolean;
   /** Whether the text was cut off, and has an end that its constraint allows. */
@@ -25,7 +25,7 @@ interface Ending {
   rewards: RunRewards;
 }
 
-/** The result of a run that ends with the text; tells the rest of it to who follows the text. */
+/** The result of a run that ends with the text. Also sends the rest of the text to the stream. */
 export async function resultOf(opened: Opened<unknown>, ending: Ending): Promise<Result> {
   const { method, model, plan, prompt, chat, chain, proposal, settings, steps } = opened;
   const { text, reward, own, isOutOfBudget, isClosed, rewards } = ending;
@@ -36,7 +36,7 @@ export async function resultOf(opened: Opened<unknown>, ending: Ending): Promise
   const ended = isOutOfBudget ? "budget" : (text.finishReason as StopReason);
   const stopReason = isClosed ? "closed" : ended;
   const isPartial = stopReason === "length" || stopReason === "budget";
-  // Calls are read beside the thoughts, by the template's form of both.
+  // Tool calls are parsed from the text with its thoughts, because the template defines the form of both.
   const ids = Int32Array.from(text.tokens);
   const all = text.thoughts ? model.detokenize(ids, { continues: true }) : text.text;
   const written = { ...text, text: all, isPartial };
@@ -81,7 +81,7 @@ export async function resultOf(opened: Opened<unknown>, ending: Ending): Promise
   };
 }
 
-/** Why what a constraint leaves of p_ref is too little to be trusted; null where it isn't. */
+/** A warning if a constraint leaves too little of p_ref to be trusted; otherwise null. */
 export function lostMassWarning(
   text: Text,
   { policy, energy }: Resolved,

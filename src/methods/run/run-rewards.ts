@@ -1,4 +1,4 @@
-/** What the texts of one run are worth: their rewards, the votes of their answers, the best of them. */
+/** The rewards of one run's texts, the votes for their answers, and the best text. */
 import type { Text } from "../../chain/chain.js";
 import { ownCompletion } from "../../energy/candidate-groups.js";
 import type { Scored } from "../../energy/estimate.js";
@@ -23,7 +23,7 @@ export class RunRewards {
     return this.#seen.best;
   }
 
-  /** r of each text by itself, as it is seen at a step; one that votes judges it beside `voters`. */
+  /** The reward of each text separately at a step. A pooled reward judges it in a pool with `voters`. */
   async rewardEach(
     texts: readonly Text[],
     voters: readonly Text[],
@@ -32,13 +32,13 @@ export class RunRewards {
     return await this.#rewardAs(texts.map(ownCompletion), voters, step);
   }
 
-  /** The reward of a text that the run ends with; null: it has none, or `asks` forbids to ask for it. */
+  /** The reward of the run's final text; null if it has none, or if it is unknown and `asks` is false. */
   async rewardAtEnd(text: RewardedText, { asks }: { asks: boolean }): Promise<number | null> {
     const { method, steps } = this.#run;
     if (!seesRewards(method) || text.finishReason === null) return null;
     const known = knownReward(text, steps);
     if (known !== undefined || !asks) return known ?? null;
-    // It goes on from the last step's choice.
+    // The text continues the last step's choice.
     const last = steps.at(-1);
     const seen = ownCompletion(text, last?.chosen ?? 0);
     const [reward = null] = await this.#rewardAs([seen], this.#lastVoters, last?.step ?? 0);
@@ -60,8 +60,8 @@ export class RunRewards {
   }
 
   /**
-   * Remembers a step's texts, where they are rewarded and the reference can draw them. A step that a
-   * budget cut off has too small a pool to elect one in the place of an earlier step's.
+   * Remembers a step's texts if they are rewarded and the reference can draw them. If `elects` is false,
+   * because a budget cut the step off, its pool is too small to replace the best text of an earlier step.
    */
   see(completions: readonly Scored[], { step, elects }: { step: number; elects: boolean }): void {
     if (!seesRewards(this.#run.method)) return;
@@ -84,7 +84,7 @@ export class RunRewards {
     return this.answerOf(text);
   }
 
-  /** Share of the votes of the last step for an answer. */
+  /** The share of the last step's votes that an answer has. */
   agreementWith(answer: string | null): number {
     const ballots = this.#ballotsOf(this.#lastVoters);
     const agreeing = ballots.filter((ballot) => ballot.answer === answer);
@@ -98,7 +98,7 @@ export class RunRewards {
     return last?.candidates.flatMap(({ completions }) => completions) ?? [];
   }
 
-  /** The completions' answers, and what each counts. */
+  /** The completions' answers, and the weight of each in a vote. */
   #ballotsOf(completions: readonly Scored[]): Ballot[] {
     const { settings, steps } = this.#run;
     const votes = votesIn(settings.energy.reward, completions, steps.length);
@@ -114,7 +114,7 @@ function sumOf(ballots: readonly Ballot[]): number {
   return ballots.reduce((sum, { votes }) => sum + votes, 0);
 }
 
-/** A finished text's reward: as it is known, or as the last step that has the text says. */
+/** A finished text's reward: its own, if known, or the one in the last step that has the text. */
 function knownReward(text: RewardedText, steps: readonly Step[]): number | undefined {
   if (text.reward !== undefined) return text.reward;
   const tokens = text.tokens.join();

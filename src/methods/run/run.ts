@@ -21,7 +21,7 @@ import { cutOffWarning, unansweredWarning, unguidedWarning, weightWarning } from
 
 export class Run<Own = unknown> implements AsyncDisposable {
   readonly #opened: Opened<Own>;
-  /** What its texts are worth. */
+  /** The rewards of its texts. */
   readonly rewards: RunRewards;
 
   private constructor(opened: Opened<Own>) {
@@ -61,7 +61,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     return this.chain.isOutOfBudget || (this.proposal?.isOutOfBudget ?? false);
   }
 
-  /** What an estimate of energies needs to know of the run. */
+  /** The run's options for estimates of energies. */
   get estimateOptions(): EstimateOptions {
     const { guidance, energy, callbacks } = this.settings;
     return {
@@ -84,8 +84,8 @@ export class Run<Own = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Candidates that a step draws between two looks. A reward that never settles would only be asked
-   * about the same texts again and again: its step draws all of them at once.
+   * The number of candidates that a step draws between two evaluations. If the reward never settles, the
+   * step draws all candidates at once, so that the reward is not asked about the same texts repeatedly.
    */
   get round(): number {
     const { guidance, energy } = this.settings;
@@ -100,18 +100,18 @@ export class Run<Own = unknown> implements AsyncDisposable {
     return Math.min(model.parallel, proposal?.parallel ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Draws an index with probability `weights`; `purpose` and `step` name the draw. */
+  /** Draws an index with the probabilities `weights`. `purpose` and `step` determine the random number. */
   choose(weights: readonly number[], step: number, purpose: "candidate" | "rollout"): number {
     return drawIndex(weights, this.uniforms(step, purpose, 1)[0] as number);
   }
 
-  /** Independent numbers on [0, 1) for draws that `purpose` and `step` name. */
+  /** Independent numbers on [0, 1), determined by `purpose` and `step`. */
   uniforms(step: number, purpose: DrawPurpose, count: number): number[] {
     const random = seedrandom(drawName(this.settings.policy.seed, step, purpose));
     return Array.from({ length: count }, () => random());
   }
 
-  /** Records a step, with what its method alone has to say of it, and tells the caller. */
+  /** Records a step with the method's own diagnostics, and calls the caller's `onStep`. */
   async record(
     candidates: readonly ChainState[],
     estimate: Pick<Estimate, "logEnergies" | "completions" | "potentials" | "importance">,
@@ -151,17 +151,17 @@ export class Run<Own = unknown> implements AsyncDisposable {
     };
     this.rewards.see(estimate.completions, { step: step.step, elects: true });
     steps.push(step);
-    // A copy: what a caller does with it can't change the run.
+    // The caller gets a copy, so that it can't change the run.
     settings.callbacks.onStep?.(structuredClone(step));
     this.#opened.stream?.show(candidates[chosen]?.text ?? "");
     this.#warnIf(weightWarning(step, this.settings.energy.proposal));
   }
 
-  /** Tells that a text was chosen, which the run goes on from to its end. */
+  /** Called when the run has chosen a text to continue, which makes that text final. */
   goOnFrom({ text, thoughts }: Text): void {
     const { settings, model, stream, thoughtRules } = this.#opened;
     const { guidance, limits } = settings;
-    // The best text seen may take its place, where a budget ends or at the end, or one that is closed.
+    // The best text seen or a closed text may still replace this text.
     const mayDepart = guidance.finish === "best" || !limits.budget.isUnlimited || limits.closes;
     if (mayDepart || model.info.isDiffusion) return;
     // A tag that is not whole may be in a text: what is answer and what is thought is known behind it.
@@ -170,7 +170,7 @@ export class Run<Own = unknown> implements AsyncDisposable {
     if (isKnown) stream?.commit(text, thoughts?.text);
   }
 
-  /** Says, after the first of several steps, that none was left to guide. */
+  /** Warns after the first of several steps if all texts have ended, so that no step is left to guide. */
   warnIfUnguided(texts: readonly Text[]): void {
     if (this.#opened.steps.length > 1) return;
     this.#warnIf(unguidedWarning(texts, this.settings.guidance));
@@ -187,20 +187,20 @@ export class Run<Own = unknown> implements AsyncDisposable {
   }
 
   /**
-   * The result, for a text that has ended or that the budget cut off; with `finish: "best"` the best
-   * one seen takes its place.
+   * Ends the run with a text that is finished or that the budget cut off. With `finish: "best"`, the best
+   * text seen replaces it.
    */
   async finish(text: RewardedText, own: MethodDiagnostics = {}): Promise<Result> {
     const { method, settings } = this.#opened;
     const { best } = this.rewards;
     if (settings.guidance.finish === "best" && best !== null) return this.#end(best, "none", own);
-    const isCut = this.isOutOfBudget; // as it is now: a reward may take what is left of the time
+    const isCut = this.isOutOfBudget; // read now, because the reward may use up the rest of the time
     const law = isCut ? "none" : lawOf(method, settings);
     const reward = await this.rewards.rewardAtEnd(text, { asks: !isCut });
     return await this.#end({ text, reward }, law, own);
   }
 
-  /** The best of what a budget left: highest reward, first of equals; else the text so far. */
+  /** Ends the run because its budget is spent: with the best text seen, or else with the text so far. */
   async finishEarly(soFar: Text, last: readonly Scored[] = []): Promise<Result> {
     this.rewards.see(last, { step: this.#opened.steps.length, elects: false });
     return await this.#end(this.rewards.best ?? { text: soFar, reward: null }, "none");

@@ -1,4 +1,4 @@
-/** The finished texts that a run has seen: what each earned, and the best of them. */
+/** The finished texts that a run has seen, with their rewards, and the best of them. */
 import type { Text } from "../../chain/chain.js";
 import type { Scored } from "../../energy/estimate.js";
 import type { Completion } from "../../rewards/reward.js";

@@ -1,17 +1,17 @@
-/** Tells a caller of a run's text while it comes: what is final, and what may still change. */
+/** Sends a run's text to a caller while it is drawn: the final part, and the part that may still change. */
 import { begunLength } from "../../engine/thoughts.js";
 
-/** What became of a run's text since the last update. */
+/** The change of a run's text since the last update. */
 export interface TextUpdate {
   /** The next piece of the text that is final; all of these make up the result's `text`. */
   committed: string;
-  /** What follows it at the moment, which may change; "" where nothing is known. */
+  /** The text after it at the moment, which may change; "" if it is unknown. */
   draft: string;
-  /** The next piece of the thoughts that is final; all of these make up the result's `reasoning`. Absent: no new one. */
+  /** The next final piece of the thoughts; all make up the result's `reasoning`. Absent if none is new. */
   thoughts?: string;
 }
 
-/** What stands for bytes that are no character, also those of one that is not whole yet. */
+/** Matches replacement characters at the end: bytes that are not yet a complete character. */
 const UNREADABLE = /\uFFFD+$/u;
 
 export class TextStream {
@@ -26,18 +26,18 @@ export class TextStream {
     this.#stops = stops;
   }
 
-  /** The beginning of the text is final, but for what may turn out to be part of a stop string. */
+  /** Makes a beginning of the text final, except for what may turn out to be part of a stop string. */
   commit(text: string, thoughts: string | null = null): void {
     this.#tell(this.#certain(text), "", thoughts?.replace(UNREADABLE, ""));
   }
 
-  /** The whole text as it stands. One that departs from what is final shows nothing. */
+  /** Shows the current whole text. A text that doesn't begin with the final part is not shown. */
   show(text: string): void {
     const goesOn = text.startsWith(this.#committed);
     this.#tell(this.#committed, goesOn ? text.slice(this.#committed.length) : "");
   }
 
-  /** The text of the result, and its thoughts. */
+  /** Sends the rest of the result's text and thoughts. */
   end(text: string, thoughts = ""): void {
     this.#tell(text, "", thoughts);
   }
@@ -58,7 +58,7 @@ export class TextStream {
     });
   }
 
-  /** The text as far as nothing that follows can take away from it. */
+  /** The part of the text that no continuation can remove. */
   #certain(text: string): string {
     const cuts = this.#stops.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
     const whole = text.slice(0, Math.min(text.length, ...cuts)).replace(UNREADABLE, "");
@@ -67,7 +67,7 @@ export class TextStream {
   }
 }
 
-/** What a text has that was not final before; one that is shorter has nothing new. */
+/** The part of a text after the known part; "" if the text is shorter. */
 function addedTo(known: string, text: string): string {
   if (text.startsWith(known)) return text.slice(known.length);
   if (known.startsWith(text)) return "";

@@ -1,11 +1,11 @@
-/** What a run warns of. */
+/** The warnings of a run. */
 import type { Text, Usage } from "../../chain/chain.js";
 import { weightConcerns } from "../../energy/diagnostics.js";
 import { largestOf } from "../../energy/log-domain.js";
 import type { Guidance, ProposalSettings, Resolved } from "../options/settings.js";
 import type { Step } from "../step.js";
 
-/** That a step's importance weights can't be trusted; null where they can. */
+/** A warning that a step's importance weights can't be trusted; null if they can. */
 export function weightWarning(step: Step, proposal: ProposalSettings | null): string | null {
   const reasons = weightConcerns(step);
   if (reasons.length === 0) return null;
@@ -13,7 +13,7 @@ export function weightWarning(step: Step, proposal: ProposalSettings | null): st
   return `The importance weights of step ${step.step} are unreliable: ${reasons.join(" and ")}.${distance} Try: a proposal closer to the reference, more rollouts, a mixture of .25, or shorter answers`;
 }
 
-/** How far the proposal is, where a step's ratios are those of all that the proposal drew. */
+/** How far the proposal is from the reference; "" unless a step has exact ratios of whole rollouts. */
 function distanceBy({ candidates }: Step, proposal: ProposalSettings): string {
   const { denoising, resampleEvery, weights, mixture } = proposal;
   if (denoising !== null || resampleEvery !== null || weights !== "exact" || mixture > 0) return "";
@@ -30,8 +30,8 @@ function distanceBy({ candidates }: Step, proposal: ProposalSettings): string {
 }
 
 /**
- * That all texts had ended within the first of several steps, so that none was left to guide. Where
- * steps are counted on the longest text, short answers go so. Null where some go on.
+ * A warning that all texts ended within the first of several steps, so that nothing was guided. This
+ * happens to short answers if `steps` divides the longest text. Null if some texts go on.
  */
 export function unguidedWarning(
   texts: readonly Text[],
@@ -42,7 +42,7 @@ export function unguidedWarning(
   return `No step was guided: all ${texts.length} texts ended within the first block of ${blockTokens} tokens, so that the run chose among whole texts. Try: blockTokens (-B) ${Math.max(1, Math.ceil(longest / 4))}`;
 }
 
-/** Nats below which the text of a constraint is hardly the model's own. */
+/** Below this log mass, in nats, a constraint has changed the model's text too much. */
 const LITTLE_MASS = -20;
 
 /** @param logMass log of the share of p_ref that a constraint leaves, as far as it is known */
@@ -53,7 +53,8 @@ export function massWarning(logMass: number): string | null {
 }
 
 /**
- * That `maxTokens` cut off an answer whose constraint may ask for more; null where it ended or was closed.
+ * A warning that `maxTokens` cut off an answer that may not meet its constraint; null if it ended or was
+ * closed.
  */
 export function cutOffWarning(
   { finishReason, thoughts, tokens }: Text,
@@ -68,14 +69,14 @@ export function cutOffWarning(
   return `The answer was cut off at ${tokens.length} tokens, so that it may lack what its constraint asks for${why}. Try: ${close}a larger maxTokens, or bounds in the constraint such as maxItems and maxLength`;
 }
 
-/** That thoughts took all of `maxTokens`, so that no answer began; null where one did. */
+/** A warning that thoughts took all of `maxTokens`, so that no answer began; null if one did. */
 export function unansweredWarning({ finishReason, thoughts, tokens }: Text): string | null {
   if (finishReason !== "length" || thoughts?.isOpen !== true || thoughts.ended !== null)
     return null;
   return `All ${tokens.length} tokens went into thoughts, so that there is no answer. Try: a budget of thoughts below maxTokens (--reasoning N), a larger maxTokens, or --reasoning off where the template can`;
 }
 
-/** That a server may have read texts as other tokens than it drew; null where it did not. */
+/** A warning that a server may have tokenized texts differently than it drew them; null if it did not. */
 export function retokenisedWarning({ retokenised = 0 }: Usage): string | null {
   if (retokenised === 0) return null;
   const texts = retokenised === 1 ? "1 text" : `${retokenised} texts`;

@@ -77,7 +77,7 @@ export function hasTitle(line: string): boolean {
   return strip(line.slice(from, to)) !== "";
 }
 
-/** Whether the text is JSON, possibly in a fence. It also accepts the numbers that only Python's reader accepts. */
+/** Whether the text is JSON, possibly in a fence, also with the numbers that only Python's reader accepts. */
 export function isJson(text: string): boolean {
   let inner = strip(text);
   for (const fence of ["```json", "```Json", "```JSON", "```"]) {

@@ -38,7 +38,7 @@ const STARTERS = new Set(
    according sales among meanwhile even i`.split(/\s+/),
 );
 
-/** Frequent words that punkt knows in lower case, and with a capital letter only at the start of sentences. */
+/** Frequent words that punkt knows in lower case, and capitalized only at the start of sentences. */
 const SMALL = new Set(
   `so your here yes please thank thanks okay her him them us me very too also always never often sometimes
    just only still again maybe perhaps someone something anyone everyone nothing everything anything
