@@ -25,7 +25,7 @@ const RESULT =
 export const STATEMENT = String.raw`<answer>|(?:[Rr]esult|[Aa]ns|[Ff]inal)(?<=(?:^|\n)[^\p{L}\d\n]{0,9}\p{L}+)\s*\.?[:=]|(?<!\p{L})(?:[Cc]orrect(?:ed)?|[Ff]inal|[Aa]ctual)\s+(?:${RESULT})\s+(?:is|would be|should be|equals|comes\s+to)(?!\p{L})|(?<!\p{L})(?:${NOUNS}|ANSWER)(?!\p{L})(?:\s+(?:${ADJECTIVE}))?["'”]?\s*(?:(?<=\s)(?:${COPULA})(?!\p{L})(?:\s+${ADVERB}(?!\p{L}))?(?:\s+${ARTICLE}(?=\s))?(?:\s*[:：])?|[:：=]|\n)|(?:${NOUN_ALONE}|${NOUN_ALONE.normalize("NFKC")})["'”]?\s*(?:${COPULA_ALONE})?\s*[:：=]?`;
 
 const REFUSAL =
-  /\b(?:can(?:no|')t|cannot|can not|unable to|not able to|impossible to|not possible to)\s+(?:be\s+)?(?:solved?|answer(?:ed)?|determined?|computed?|calculated?)\b|\b(?:not enough|insufficient)\s+(?:information|data)\b|\b(?:(?:impossible|not possible) to|(?:i|we|one) (?:can(?:no|')t|cannot|can not))\s+(?:say|tell|know|decide|choose)\b/iu;
+  /\b(?:can(?:no|')t|cannot|can not|unable to|not able to|impossible to|not possible to)\s+(?:be\s+)?(?:solved?|answer(?:ed)?|determined?|computed?|calculated?)\b|\b(?:not enough|insufficient)\s+(?:information|data)\b|\b(?:(?:impossible|not possible) to|(?:i|we|one) (?:can(?:no|')t|cannot|can not))\s+(?:say|tell|know|decide|choose)\b(?!\s(?:you|him|her|them|us|me|enough)\b)/iu;
 
 /** Whether a text says that it has no answer. */
 export function isRefusal(text: string): boolean {
