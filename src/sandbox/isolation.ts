@@ -46,16 +46,24 @@ function describe(os: OsSandbox): Isolation {
 
 async function works(os: OsSandbox): Promise<boolean> {
   if (os === "none") return true;
-  const [file, ...args] = confined(os, [], ["/bin/sh", "-c", "exit 0"]);
+  // Node itself: its libraries may lie where the confined process doesn't see them.
+  const node = ["/bin/sh", "-c", 'exec "$0" --version', process.execPath];
+  const [file, ...args] = confined(os, [], node);
   if (file === undefined || process.platform !== "linux") return false;
   try {
-    await run(file, args, { env: {}, timeout: 10_000 });
+    await run(file, args, { env: nodeEnvironment(), timeout: 10_000 });
     return true;
   } catch (error) {
     // Less isolation is no answer to a system that can't start a process just now.
     if (codeOf(error) !== undefined && codeOf(error) !== "ENOENT") throw error;
     return false;
   }
+}
+
+/** What the environment of a confined Node holds, and nothing else. */
+export function nodeEnvironment(): Record<string, string> {
+  // Node's own program in an Electron app is Electron, which this turns into Node.
+  return process.versions.electron === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" };
 }
 
 /**
@@ -103,7 +111,7 @@ function confined(os: OsSandbox, files: readonly string[], command: string[]): s
       ...["--mount", "--fork", "--kill-child", "--", ...command],
     ];
   }
-  const system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", process.execPath];
+  const system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", ...filesOfNode()];
   return [
     program,
     ...["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"],
@@ -111,6 +119,12 @@ function confined(os: OsSandbox, files: readonly string[], command: string[]): s
     ...[...system, ...files].filter(existsSync).flatMap((file) => ["--ro-bind", file, file]),
     ...["--", ...command],
   ];
+}
+
+/** Node's program and what it may need beside it: libraries of its own prefix, or all of Electron. */
+function filesOfNode(): string[] {
+  const beside = process.versions.electron === undefined ? "../../lib" : "..";
+  return [process.execPath, path.resolve(process.execPath, beside)];
 }
 
 /** Has the kernel end a process whose parent was killed, where util-linux' setpriv is at hand. */

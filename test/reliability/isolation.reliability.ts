@@ -1,10 +1,11 @@
 /** An engine in a process of its own: the same results, and whatever ends it is an error. */
 import { execFileSync, fork, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, renameSync } from "node:fs";
+import { chmodSync, readFileSync, renameSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadIsolated } from "../../src/engine/isolated/isolated-model.js";
 import {
   ets,
   type LoadModelOptions,
@@ -273,6 +274,17 @@ describe("a process that ends", () => {
     await model.release(context);
     await model.dispose();
   });
+});
+
+test("a process that never starts is given up after the limit", async () => {
+  const execPath = temporaryFile("sleeping-node", "#!/bin/sh\nexec sleep 600\n");
+  chmodSync(execPath, 0o755);
+  const loading = loadIsolated("mini-gsm-ref", {}, { execPath, limitMs: 200 });
+  await expect(loading).rejects.toMatchObject({
+    code: "ERR_ENGINE_CRASHED",
+    message: expect.stringContaining("no start within 0.2 s, as without threads to spare"),
+  });
+  expect(engines()).toEqual([]);
 });
 
 describe("no engine outlives", () => {

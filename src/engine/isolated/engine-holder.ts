@@ -30,13 +30,13 @@ const SAID_LINES = 5;
 const PATIENCE_MS = 5000;
 /** Node waits for ever for threads of its own that the system refuses. */
 const START_MS = 60_000;
-const NOT_STARTED = `no start within ${START_MS / 1000} s, as without threads to spare`;
 
 /** llama.cpp's words for a server that is gone; it doesn't say which. */
 const LOST_SERVER = /Remote RPC server crashed|RPC handshake failed|Failed to connect to .*:\d+/;
 const RESTART = "start the server again; the next call loads the model anew";
 
-const { source, directory, options, flag, port } = workerData as HolderData;
+const { starting, source, directory, options, flag, port } = workerData as HolderData;
+const { execPath = process.execPath, limitMs = START_MS } = starting;
 
 let child: ChildProcess | undefined;
 let processes = 0;
@@ -67,6 +67,7 @@ function start(): ChildProcess {
   const started = fork(SCRIPT, [String(number)], {
     // Where a directory was removed, nothing starts in it.
     cwd: existsSync(directory) ? directory : path.parse(SCRIPT).root,
+    execPath,
     execArgv: [],
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -77,9 +78,9 @@ function start(): ChildProcess {
     said = (said + text).slice(-MAX_SAID);
   });
   const late = setTimeout(() => {
-    end(NOT_STARTED);
+    end(`no start within ${limitMs / 1000} s, as without threads to spare`);
     started.kill("SIGKILL");
-  }, START_MS);
+  }, limitMs);
   started.on("message", (message: FromEngine | typeof STARTED) => {
     if (message === STARTED) return clearTimeout(late);
     if (!("replies" in message)) return parentPort?.postMessage(message);

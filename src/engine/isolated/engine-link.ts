@@ -14,6 +14,7 @@ import {
   type PackedEntries,
   type Reply,
   type Shown,
+  type Starting,
   type ToHolder,
   unpackError,
 } from "./protocol.js";
@@ -79,12 +80,18 @@ export class EngineLink {
   #ended: LlamaEtsError | undefined;
 
   /** @param options those of `loadModel` that can be cloned */
-  constructor(source: string, options: Record<string, unknown>, listeners: Listeners) {
+  constructor(
+    source: string,
+    options: Record<string, unknown>,
+    listeners: Listeners,
+    starting: Starting = {},
+  ) {
     const { port1, port2 } = new MessageChannel();
     this.#listeners = listeners;
     this.#port = port1;
     const directory = workingDirectory();
-    const workerData: HolderData = { source, directory, options, flag: this.#flag, port: port2 };
+    const [flag, port] = [this.#flag, port2];
+    const workerData: HolderData = { starting, source, directory, options, flag, port };
     this.#holder = new Worker(SCRIPT, { workerData, transferList: [port2], execArgv: [] });
     this.#holder.on("message", (message: FromEngine) => this.#take(message));
     this.#holder.on("error", (error) => this.#fail(messageOf(error)));

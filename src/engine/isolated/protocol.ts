@@ -96,8 +96,17 @@ export type ToHolder =
   | { now: Call }
   | { close: true };
 
+/** How the engine's process is started; for tests. */
+export interface Starting {
+  /** Default: this process' own program. */
+  execPath?: string;
+  /** How long it may take until its first word. Default 60,000. */
+  limitMs?: number;
+}
+
 /** What the holding thread begins with. */
 export interface HolderData {
+  starting: Starting;
   source: string;
   /** The app's working directory when the model was loaded: relative paths begin there, also later. */
   directory: string;
