@@ -1,10 +1,13 @@
 /** Processes that may not start: where the system has no room for another, for one. */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
+import { isMainThread } from "node:worker_threads";
+import { loadAddon } from "./local/load-addon.js";
+import type { Addon } from "./local/native.js";
 
 /**
  * Starts a process. Rejects where it can't be: without descriptors left, `spawn` returns a process that
- * lacks its streams, and tells why in an event that nobody may hear.
+ * lacks its streams, and tells why in an event that nobody may hear. It ends with this thread.
  */
 export async function startProcess(
   program: string,
@@ -12,7 +15,27 @@ export async function startProcess(
   options: SpawnOptions,
 ): Promise<ChildProcess> {
   const child = spawn(program, args, options);
-  if (child.pid !== undefined) return child;
-  const [error] = await once(child, "error");
-  throw error;
+  if (child.pid === undefined) {
+    const [error] = await once(child, "error");
+    throw error;
+  }
+  endWithThread(child);
+  return child;
+}
+
+/**
+ * Node forgets the children of a thread that ends: they would live on, or stay zombies of the app. Where
+ * the addon can't be loaded, they end with their channels alone.
+ */
+export function endWithThread(child: ChildProcess): void {
+  const { pid } = child;
+  if (isMainThread || pid === undefined || process.platform === "win32") return;
+  let addon: Addon;
+  try {
+    addon = loadAddon() as Addon;
+  } catch {
+    return;
+  }
+  addon.holdChild(pid);
+  child.once("exit", () => addon.releaseChild(pid));
 }

@@ -8,8 +8,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parentPort, workerData } from "node:worker_threads";
-import { loadAddon } from "../local/load-addon.js";
-import type { Addon } from "../local/native.js";
+import { endWithThread } from "../start-process.js";
 import {
   type Call,
   type CrossedError,
@@ -17,7 +16,6 @@ import {
   type HolderData,
   MODEL,
   type Reply,
-  STARTED,
   type ToHolder,
 } from "./protocol.js";
 import { encode } from "./wire.js";
@@ -28,15 +26,20 @@ const MAX_SAID = 2000;
 const SAID_LINES = 5;
 /** For a process that was told to end. */
 const PATIENCE_MS = 5000;
-/** Node waits for ever for threads of its own that the system refuses. */
-const START_MS = 60_000;
+/**
+ * A process that something waits for may be silent for so long, each look at it a question. Node waits for
+ * ever for threads that the system refuses it at its start, and one may be stopped. Times are counted in
+ * looks: they stand still where this process is stopped, too.
+ */
+const SILENT_MS = 120_000;
+const LOOKS = 8;
 
 /** llama.cpp's words for a server that is gone; it doesn't say which. */
 const LOST_SERVER = /Remote RPC server crashed|RPC handshake failed|Failed to connect to .*:\d+/;
 const RESTART = "start the server again; the next call loads the model anew";
 
-const { starting, source, directory, options, flag, port } = workerData as HolderData;
-const { execPath = process.execPath, limitMs = START_MS } = starting;
+const { holding, source, directory, options, flag, port } = workerData as HolderData;
+const { execPath = process.execPath, silentMs = SILENT_MS } = holding;
 
 let child: ChildProcess | undefined;
 let processes = 0;
@@ -47,20 +50,6 @@ let awaitedNow: number | undefined;
 /** The id of the last call, and who is told of its reply, or that the process has ended. */
 const CLOSING = 0;
 let disposed = () => {};
-
-/** Where a thread of the app is terminated, this one is, too: its child must end all the same. */
-function endWithThread(started: ChildProcess): void {
-  const { pid } = started;
-  if (pid === undefined || process.platform === "win32") return;
-  let addon: Addon;
-  try {
-    addon = loadAddon() as Addon;
-  } catch {
-    return; // the child says what is wrong with it
-  }
-  addon.holdChild(pid);
-  started.once("exit", () => addon.releaseChild(pid));
-}
 
 function start(): ChildProcess {
   const number = ++processes;
@@ -77,18 +66,24 @@ function start(): ChildProcess {
   started.stderr?.setEncoding("utf8").on("data", (text: string) => {
     said = (said + text).slice(-MAX_SAID);
   });
-  const late = setTimeout(() => {
-    end(`no start within ${limitMs / 1000} s, as without threads to spare`);
+  let silentLooks = 0;
+  const looking = setInterval(() => {
+    silentLooks = pending.size === 0 ? 0 : silentLooks + 1;
+    if (silentLooks < LOOKS) {
+      if (silentLooks > 0) started.send([], () => {}); // any answer is a sign of life
+      return;
+    }
+    end(`no sign of life for ${silentMs / 1000} s, as of one that is stopped, or lacks threads`);
     started.kill("SIGKILL");
-  }, limitMs);
-  started.on("message", (message: FromEngine | typeof STARTED) => {
-    if (message === STARTED) return clearTimeout(late);
+  }, silentMs / LOOKS).unref();
+  started.on("message", (message: FromEngine) => {
+    silentLooks = 0;
     if (!("replies" in message)) return parentPort?.postMessage(message);
     // Each has its bytes alone: they were views of all that came at once.
     settle(message.replies.map((one) => ({ ...one, answered: one.answered.slice() })));
   });
   const end = (how: string) => {
-    clearTimeout(late);
+    clearInterval(looking);
     if (child !== started) return;
     child = undefined;
     lastEnd = crashOf(how, said);

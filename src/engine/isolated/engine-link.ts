@@ -9,12 +9,12 @@ import {
   type Call,
   type FromEngine,
   type HolderData,
+  type Holding,
   MODEL,
   type ModelFacts,
   type PackedEntries,
   type Reply,
   type Shown,
-  type Starting,
   type ToHolder,
   unpackError,
 } from "./protocol.js";
@@ -84,14 +84,14 @@ export class EngineLink {
     source: string,
     options: Record<string, unknown>,
     listeners: Listeners,
-    starting: Starting = {},
+    holding: Holding = {},
   ) {
     const { port1, port2 } = new MessageChannel();
     this.#listeners = listeners;
     this.#port = port1;
     const directory = workingDirectory();
     const [flag, port] = [this.#flag, port2];
-    const workerData: HolderData = { starting, source, directory, options, flag, port };
+    const workerData: HolderData = { holding, source, directory, options, flag, port };
     this.#holder = new Worker(SCRIPT, { workerData, transferList: [port2], execArgv: [] });
     this.#holder.on("message", (message: FromEngine) => this.#take(message));
     this.#holder.on("error", (error) => this.#fail(messageOf(error)));

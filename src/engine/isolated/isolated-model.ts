@@ -29,7 +29,7 @@ import { IsolatedDenoiser } from "./isolated-denoiser.js";
 import { IsolatedClassifier, IsolatedSequences, ignoreGone } from "./isolated-sequences.js";
 import { KeptAnswers } from "./kept-answers.js";
 import { MirroredVocabulary } from "./mirrored-vocabulary.js";
-import type { ModelFacts, PackedEntries, Starting } from "./protocol.js";
+import type { Holding, ModelFacts, PackedEntries } from "./protocol.js";
 import type { Ref } from "./wire.js";
 
 /** Options of `loadModel` that stay in the app's thread. */
@@ -49,7 +49,7 @@ interface SharedThere {
 export async function loadIsolated(
   source: string,
   { onProgress = () => {}, onWarning = () => {}, signal, ...options }: Listening,
-  starting: Starting = {},
+  holding: Holding = {},
 ): Promise<Model> {
   signal?.throwIfAborted();
   let failure: { error: unknown } | undefined;
@@ -60,7 +60,7 @@ export async function loadIsolated(
     onWarning: (warning: string) => guard(() => onWarning(warning)),
     onEntries: (entries: PackedEntries) => model?.learn(entries),
   };
-  const link = new EngineLink(source, options, listeners, starting);
+  const link = new EngineLink(source, options, listeners, holding);
   const guard = (report: () => void) => {
     try {
       if (failure === undefined) report();

@@ -86,9 +86,6 @@ type Told =
 
 export type FromEngine = { replies: readonly Reply[] } | { told: Told };
 
-/** The first word of the engine's process, to the thread that holds it. */
-export const STARTED = "started";
-
 /** From the app's thread to the one that holds the process. */
 export type ToHolder =
   | { calls: readonly Call[] }
@@ -96,17 +93,17 @@ export type ToHolder =
   | { now: Call }
   | { close: true };
 
-/** How the engine's process is started; for tests. */
-export interface Starting {
+/** How the engine's process is held; for tests. */
+export interface Holding {
   /** Default: this process' own program. */
   execPath?: string;
-  /** How long it may take until its first word. Default 60,000. */
-  limitMs?: number;
+  /** How long it may be silent while something waits for it. Default 120,000. */
+  silentMs?: number;
 }
 
 /** What the holding thread begins with. */
 export interface HolderData {
-  starting: Starting;
+  holding: Holding;
   source: string;
   /** The app's working directory when the model was loaded: relative paths begin there, also later. */
   directory: string;
