@@ -79,6 +79,19 @@ function faultOfMachine(error: unknown): { message: string; code: string } | nul
   return null;
 }
 
+/**
+ * Under a limit of address space (`ulimit -v`) the parser of Node's own HTTP client finds no room, and a
+ * promise of Node's tells so that nobody handles, also where the client is only loaded, as by `serve`. What
+ * asks the client for something is told of it anyway.
+ */
+export function bearNoHttpClient(): void {
+  process.on("unhandledRejection", (reason) => {
+    const isOfClient =
+      reason instanceof RangeError && /internal\/deps\/undici/.test(reason.stack ?? "");
+    if (!isOfClient) throw reason;
+  });
+}
+
 let readerHasLeft = false;
 
 /**

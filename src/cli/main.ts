@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-import { exitWith, watchOutput } from "./exit.js";
+import { bearNoHttpClient, exitWith, watchOutput } from "./exit.js";
 import { createProgram } from "./program.js";
 
 watchOutput();
+bearNoHttpClient();
 try {
   await createProgram().parseAsync();
 } catch (error) {

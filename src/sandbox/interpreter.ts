@@ -7,7 +7,7 @@ import type { Duplex } from "node:stream";
 import { packageFile, unpackedPath } from "../engine/package-files.js";
 import { startProcess } from "../engine/start-process.js";
 import { CHANNEL, HEADER_BYTES, MAX_FRAME_BYTES, toFrame } from "./frames.js";
-import { confinedNode, type Isolation } from "./isolation.js";
+import { confinedNode, type Isolation, nodeEnvironment } from "./isolation.js";
 import { residentBytes } from "./resident-memory.js";
 
 /** The directory of built files, whether this file runs from `src/` or from `dist/`. */
@@ -29,6 +29,8 @@ export interface InterpreterOptions {
   memoryMiB: number;
   /** The file of the memory snapshot to start from; empty to make a snapshot. */
   snapshot: string;
+  /** How long a process may take to start, or to make a snapshot; for tests. */
+  startMs?: number;
 }
 
 /** Where Pyodide is installed, and its version. */
@@ -52,9 +54,7 @@ export function startConfined(role: Role, options: InterpreterOptions): Promise<
     memoryMiB,
   );
   const stdio: StdioOptions = ["ignore", "ignore", "pipe", "pipe"];
-  // In an Electron app, `process.execPath` is Electron, which this variable makes behave like Node.
-  const env = process.versions.electron === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" };
-  return startProcess(program, args, { cwd: "/", env, detached: true, stdio });
+  return startProcess(program, args, { cwd: "/", env: nodeEnvironment(), detached: true, stdio });
 }
 
 /** The stream of a process's requests and answers. */
@@ -109,9 +109,10 @@ export class Interpreter {
   /** Resolves once it accepts requests. Throws `InterpreterGone` with the process's error output. */
   static async start(role: Role, options: InterpreterOptions): Promise<Interpreter> {
     const interpreter = new Interpreter(await startConfined(role, options), options);
+    const { startMs = START_MS } = options;
     const late = setTimeout(() => {
-      interpreter.kill(`had not started after ${START_MS / 1000} s, as without threads to spare`);
-    }, START_MS);
+      interpreter.kill(`had not started after ${startMs / 1000} s, as without threads to spare`);
+    }, startMs);
     try {
       await interpreter.#next();
     } finally {

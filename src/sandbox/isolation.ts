@@ -46,16 +46,24 @@ function describe(os: OsSandbox): Isolation {
 
 async function works(os: OsSandbox): Promise<boolean> {
   if (os === "none") return true;
-  const [file, ...args] = confined(os, [], ["/bin/sh", "-c", "exit 0"]);
+  // Node itself: its libraries may lie where the confined process doesn't see them.
+  const node = ["/bin/sh", "-c", 'exec "$0" --version', process.execPath];
+  const [file, ...args] = confined(os, [], node);
   if (file === undefined || process.platform !== "linux") return false;
   try {
-    await run(file, args, { env: {}, timeout: 10_000 });
+    await run(file, args, { env: nodeEnvironment(), timeout: 10_000 });
     return true;
   } catch (error) {
     // If the system can't start a process at the moment, we must not fall back to less isolation.
     if (codeOf(error) !== undefined && codeOf(error) !== "ENOENT") throw error;
     return false;
   }
+}
+
+/** Returns the whole environment of a confined Node process. */
+export function nodeEnvironment(): Record<string, string> {
+  // In an Electron app, `process.execPath` is Electron, which this variable makes behave like Node.
+  return process.versions.electron === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" };
 }
 
 /**
@@ -103,7 +111,7 @@ function confined(os: OsSandbox, files: readonly string[], command: string[]): s
       ...["--mount", "--fork", "--kill-child", "--", ...command],
     ];
   }
-  const system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", process.execPath];
+  const system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", ...filesOfNode()];
   return [
     program,
     ...["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"],
@@ -111,6 +119,12 @@ function confined(os: OsSandbox, files: readonly string[], command: string[]): s
     ...[...system, ...files].filter(existsSync).flatMap((file) => ["--ro-bind", file, file]),
     ...["--", ...command],
   ];
+}
+
+/** Returns Node's program and the files that it may need: libraries of its own prefix, or all of Electron. */
+function filesOfNode(): string[] {
+  const beside = process.versions.electron === undefined ? "../../lib" : "..";
+  return [process.execPath, path.resolve(process.execPath, beside)];
 }
 
 /** Makes the kernel end the process when its parent is killed, if util-linux' setpriv is installed. */

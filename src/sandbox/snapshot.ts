@@ -14,6 +14,9 @@ import {
 } from "./interpreter.js";
 import { PRELOADED } from "./python-source.js";
 
+/** For all of Python, which others start with; Node may wait for ever (interpreter.ts). */
+const LIMIT_MS = 300_000;
+
 /**
  * The snapshot's file in the user's cache. It is made on first use, which takes seconds. Throws
  * `ERR_SANDBOX`, or `ERR_WRITE` if it can't be stored.
@@ -33,10 +36,17 @@ async function makeSnapshot(
   signal: AbortSignal | undefined,
 ): Promise<Buffer> {
   signal?.throwIfAborted();
+  const { startMs = LIMIT_MS } = options;
   let stop = () => {};
+  let late: NodeJS.Timeout | undefined;
+  let isLate = false;
   try {
     const child = await startConfined("snapshot", { ...options, snapshot: "" });
     stop = () => child.kill("SIGKILL");
+    late = setTimeout(() => {
+      isLate = true;
+      stop();
+    }, startMs);
     signal?.addEventListener("abort", stop, { once: true });
     if (signal?.aborted) stop();
     const ended = new Promise<number | null>((resolve, reject) => {
@@ -50,6 +60,7 @@ async function makeSnapshot(
     ]);
     signal?.throwIfAborted();
     if (code === 0 && snapshot.length > 0) return snapshot;
+    if (isLate) throw new Error(`no snapshot within ${startMs / 1000} s`);
     throw new Error(`it ended with ${code}. ${errors.toString().slice(-MAX_ERROR_CHARACTERS)}`);
   } catch (error) {
     signal?.throwIfAborted();
@@ -57,6 +68,7 @@ async function makeSnapshot(
       cause: error,
     });
   } finally {
+    clearTimeout(late);
     signal?.removeEventListener("abort", stop);
   }
 }

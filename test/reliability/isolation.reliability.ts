@@ -1,10 +1,12 @@
 /** An engine in a process of its own: the same results, and whatever ends it is an error. */
 import { execFileSync, fork, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, renameSync } from "node:fs";
+import { chmodSync, readFileSync, renameSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadIsolated } from "../../src/engine/isolated/isolated-model.js";
 import {
   ets,
   type LoadModelOptions,
@@ -275,16 +277,44 @@ describe("a process that ends", () => {
   });
 });
 
+test("a process that never starts is given up", async () => {
+  const execPath = temporaryFile("sleeping-node", "#!/bin/sh\nexec sleep 600\n");
+  chmodSync(execPath, 0o755);
+  const loading = loadIsolated("mini-gsm-ref", {}, { execPath, silentMs: 200 });
+  await expect(loading).rejects.toMatchObject({
+    code: "ERR_ENGINE_CRASHED",
+    message: expect.stringContaining("no sign of life for 0.2 s"),
+  });
+  expect(engines()).toEqual([]);
+});
+
+test("one that is stopped is given up, also by a call that holds the event loop", async () => {
+  await using model = await loadIsolated("mini-gsm-ref", {}, { silentMs: 1000 });
+  const controller = new AbortController();
+  const running = ets(model, QUESTION, { ...LONG, signal: controller.signal });
+  await wait(50);
+  process.kill(engines()[0] as number, "SIGSTOP");
+  controller.abort(new Error("enough"));
+  expect(() => model.tokenize("2")).toThrow(
+    expect.objectContaining({
+      code: "ERR_ENGINE_CRASHED",
+      message: expect.stringContaining("no sign of life for 1 s"),
+    }),
+  );
+  await expect(running).rejects.toThrow("enough");
+  expect(model.tokenize("2")).toHaveLength(1); // by another process
+});
+
 describe("no engine outlives", () => {
   /** Starts the app, gives the id of its engine's process, and ends both at the end. */
   async function start(...args: string[]) {
     const app = spawn(process.execPath, [APP, ROOT, ...args], {
       stdio: ["ignore", "pipe", "inherit"],
     });
-    const [line] = await once(app.stdout, "data");
-    const pid = Number(String(line));
+    const lines = createInterface({ input: app.stdout })[Symbol.asyncIterator]();
+    const pid = Number((await lines.next()).value);
     expect(pid).toBeGreaterThan(1);
-    return { app, pid };
+    return { app, pid, lines };
   }
 
   async function ends(pid: number) {
@@ -318,8 +348,8 @@ describe("no engine outlives", () => {
   });
 
   test("a thread that is terminated, and none is left as a zombie of the app", async () => {
-    const { app, pid } = await start("worker");
-    for (let i = 0; i < 250 && stateOf(pid) !== ""; i++) await wait(20);
+    const { app, pid, lines } = await start("worker");
+    expect((await lines.next()).value).toBe("0");
     expect(stateOf(pid)).toBe("");
     expect(app.exitCode).toBe(null); // the app lives on
     app.kill("SIGKILL");

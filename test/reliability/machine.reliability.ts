@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { cli, scratch, scratchFile } from "../fixtures/cli-process.js";
+import { cli, scratch, scratchFile, startCli } from "../fixtures/cli-process.js";
 import { lastLineOf } from "../fixtures/fuzz-api.js";
 
 const DATA = scratchFile(
@@ -96,3 +96,15 @@ describe.skipIf(process.platform === "win32")("without descriptors of files left
     });
   });
 });
+
+test.runIf(HAS_PROC)(
+  "a limit of address space leaves Node no HTTP client, which `serve` can spare",
+  async () => {
+    const through = ["sh", "-c", 'ulimit -v 3000000; exec "$0" "$@"'];
+    const args = ["serve", "-m", "mini-gsm-ref", "--no-isolate", "--port", "0"];
+    const server = startCli(args, { through });
+    await server.says("Serving mini-gsm-ref at http://");
+    server.child.kill("SIGINT");
+    await server.finished;
+  },
+);

@@ -1,10 +1,14 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { Interpreter } from "../../src/sandbox/interpreter.js";
+import { detectIsolation } from "../../src/sandbox/isolation.js";
 import { Sandbox } from "../../src/sandbox/sandbox.js";
+import { snapshotFile } from "../../src/sandbox/snapshot.js";
 import { attacks, GARBLED_ANSWERS, garbling } from "../fixtures/attacks.js";
 import { HONEST_PROGRAMS, QUICK_HONEST } from "../fixtures/honest-programs.js";
 import { temporary } from "../fixtures/temporary-directory.js";
@@ -176,5 +180,58 @@ def f(x):
     const run = { program: "def f(x): return 2 * x", entryPoint: "f", tests: TESTS };
     await expect(other.check(run)).rejects.toThrow();
     expect((await sandbox.check(run)).result).toBe("pass");
+  });
+});
+
+/** Runs it where Node's own program is this script, in a directory `bin`. */
+async function withNode<T>(name: string, script: string, run: () => Promise<T>): Promise<T> {
+  const file = path.join(temporary(name), "bin", "node");
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const { execPath } = process;
+  process.execPath = file;
+  try {
+    return await run();
+  } finally {
+    process.execPath = execPath;
+  }
+}
+
+describe.skipIf(process.platform !== "linux")("a Node of another place", async () => {
+  test("that never starts is given up after the limit, also for a snapshot", async () => {
+    const sleeping = "echo waits >&2; exec sleep 600";
+    const isolation = await detectIsolation("none");
+    const options = { isolation, memoryMiB: 64, snapshot: "", startMs: 150 };
+    await withNode("sleeping", sleeping, async () => {
+      const others = descendants(process.pid);
+      await expect(Interpreter.start("candidate", options)).rejects.toThrow(
+        /had not started after 0.15 s, as without threads to spare/,
+      );
+      vi.stubEnv("XDG_CACHE_HOME", temporary("no-snapshot"));
+      await expect(snapshotFile(options)).rejects.toMatchObject({
+        code: "ERR_SANDBOX",
+        message: expect.stringContaining("no snapshot within 0.15 s"),
+      });
+      vi.unstubAllEnvs();
+      const left = () => descendants(process.pid).filter((pid) => !others.includes(pid));
+      await expect.poll(() => left().filter(isAlive)).toEqual([]);
+    });
+  });
+
+  const hasBubblewrap = (await detectIsolation("bubblewrap")).os === "bubblewrap";
+  test.skipIf(!hasBubblewrap)("is confined by what it can start under", async () => {
+    const kept = 'exec "$(dirname "$0")/../lib/node" "$@"';
+    const known = await withNode("prefix", kept, async () => {
+      const library = path.resolve(process.execPath, "../../lib");
+      mkdirSync(library);
+      symlinkSync("/bin/true", path.join(library, "node"));
+      return (await detectIsolation()).os;
+    });
+    expect(known).toBe("bubblewrap");
+    const away = path.join(temporary("away"), "node");
+    mkdirSync(path.dirname(away), { recursive: true });
+    symlinkSync("/bin/true", away);
+    const hidden = await withNode("hidden", `exec ${away} "$@"`, () => detectIsolation());
+    expect(hidden.os).not.toBe("bubblewrap");
   });
 });

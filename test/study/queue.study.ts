@@ -10,6 +10,31 @@ import { HAS_REDIS, type RedisServer, startRedis } from "../fixtures/redis-serve
 
 const ARGS = ["eval", "mini-gsm", "--methods", "sample,ets", "--limit", "20"];
 
+/** What becomes of a Redis in mid-run, and what the evaluation may say of it. */
+const FAULTS: [string, RegExp, (client: Redis) => Promise<unknown>][] = [
+  ["full", /OOM/, (client) => client.config("SET", "maxmemory", "1")],
+  ["read-only", /READONLY/, (client) => client.call("REPLICAOF", "127.0.0.1", "1")],
+  ["slow", /never/, (client) => client.call("CLIENT", "PAUSE", "3000")],
+  [
+    "one with a password",
+    /NOAUTH/,
+    async (client) => {
+      await client.config("SET", "requirepass", "word");
+      await client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    },
+  ],
+  [
+    "one with values of other types",
+    /WRONGTYPE/,
+    async (client) => {
+      for (const list of ["completed", "active", "wait"]) {
+        await client.del(`bull:llama-ets:${list}`);
+        await client.set(`bull:llama-ets:${list}`, "x");
+      }
+    },
+  ],
+];
+
 describe.skipIf(!HAS_REDIS)("with redis-server installed", () => {
   let redis: RedisServer;
   beforeAll(async () => {
@@ -123,5 +148,29 @@ describe.skipIf(!HAS_REDIS)("with redis-server installed", () => {
     expect(keysIn(out).toSorted()).toEqual(keysIn(alone).toSorted());
     expect((await cli([...ARGS, "--out", out, "--resume"])).code).toBe(0);
     expect(await samplesOf(out)).toEqual(await samplesOf(alone));
+  });
+
+  test.each(FAULTS)("a Redis that becomes %s loses no sample", async (name, refusal, begin) => {
+    const own = await startRedis();
+    const client = new Redis(own.url);
+    const [alone, out] = [scratch("in peace"), scratch(name)];
+    try {
+      const run = startCli([...ARGS, "--queue", own.url, "--out", out]);
+      startWorker(own);
+      await hasDrawn(run, out, 3);
+      await begin(client);
+      const { code, stderr } = await run.finished;
+      if (code !== 0) expect(stderr).toMatch(refusal);
+      if (code !== 0) expect(stderr).toContain("(ERR_QUEUE)");
+    } finally {
+      client.disconnect();
+      await endWorkers(own);
+      await own.stop();
+    }
+    for (const directory of [alone, out]) {
+      expect((await cli([...ARGS, "--out", directory, "--resume"])).code).toBe(0);
+    }
+    expect(await samplesOf(out)).toEqual(await samplesOf(alone));
+    expect(new Set(keysIn(out)).size).toBe(keysIn(out).length);
   });
 });

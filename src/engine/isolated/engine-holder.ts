@@ -9,8 +9,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parentPort, workerData } from "node:worker_threads";
-import { loadAddon } from "../local/load-addon.js";
-import type { Addon } from "../local/native.js";
+import { endWithThread } from "../start-process.js";
 import {
   type Call,
   type CrossedError,
@@ -18,7 +17,6 @@ import {
   type HolderData,
   MODEL,
   type Reply,
-  STARTED,
   type ToHolder,
 } from "./protocol.js";
 import { encode } from "./wire.js";
@@ -29,15 +27,20 @@ const MAX_SAID = 2000;
 const SAID_LINES = 5;
 /** Time for a process to exit after it was asked to. */
 const PATIENCE_MS = 5000;
-/** Time for a process to start. If the system refuses Node its threads, Node would wait for ever. */
-const START_MS = 60_000;
-const NOT_STARTED = `no start within ${START_MS / 1000} s, as without threads to spare`;
+/**
+ * How long the process may be silent while the app waits for it. This thread asks for a sign of life at each
+ * look. Node waits forever at its start if the system refuses it threads, and a process may be stopped. Time
+ * is counted in looks, so that it stands still while this process is stopped, too.
+ */
+const SILENT_MS = 120_000;
+const LOOKS = 8;
 
 /** llama.cpp's messages for a lost RPC server. They don't name the server. */
 const LOST_SERVER = /Remote RPC server crashed|RPC handshake failed|Failed to connect to .*:\d+/;
 const RESTART = "start the server again; the next call loads the model anew";
 
-const { source, directory, options, flag, port } = workerData as HolderData;
+const { holding, source, directory, options, flag, port } = workerData as HolderData;
+const { execPath = process.execPath, silentMs = SILENT_MS } = holding;
 
 let child: ChildProcess | undefined;
 let processes = 0;
@@ -49,25 +52,12 @@ let awaitedNow: number | undefined;
 const CLOSING = 0;
 let disposed = () => {};
 
-/** Kills the child when this thread ends. The thread ends early if the app terminates its own thread. */
-function endWithThread(started: ChildProcess): void {
-  const { pid } = started;
-  if (pid === undefined || process.platform === "win32") return;
-  let addon: Addon;
-  try {
-    addon = loadAddon() as Addon;
-  } catch {
-    return; // the child fails to load the addon too, and reports the reason
-  }
-  addon.holdChild(pid);
-  started.once("exit", () => addon.releaseChild(pid));
-}
-
 function start(): ChildProcess {
   const number = ++processes;
   const started = fork(SCRIPT, [String(number)], {
     // No process can start in a removed directory.
     cwd: existsSync(directory) ? directory : path.parse(SCRIPT).root,
+    execPath,
     execArgv: [],
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -77,18 +67,24 @@ function start(): ChildProcess {
   started.stderr?.setEncoding("utf8").on("data", (text: string) => {
     said = (said + text).slice(-MAX_SAID);
   });
-  const late = setTimeout(() => {
-    end(NOT_STARTED);
+  let silentLooks = 0;
+  const looking = setInterval(() => {
+    silentLooks = pending.size === 0 ? 0 : silentLooks + 1;
+    if (silentLooks < LOOKS) {
+      if (silentLooks > 0) started.send([], () => {}); // any answer is a sign of life
+      return;
+    }
+    end(`no sign of life for ${silentMs / 1000} s, as of one that is stopped, or lacks threads`);
     started.kill("SIGKILL");
-  }, START_MS);
-  started.on("message", (message: FromEngine | typeof STARTED) => {
-    if (message === STARTED) return clearTimeout(late);
+  }, silentMs / LOOKS).unref();
+  started.on("message", (message: FromEngine) => {
+    silentLooks = 0;
     if (!("replies" in message)) return parentPort?.postMessage(message);
     // Copy the bytes of each reply: they are views of one buffer with all replies.
     settle(message.replies.map((one) => ({ ...one, answered: one.answered.slice() })));
   });
   const end = (how: string) => {
-    clearTimeout(late);
+    clearInterval(looking);
     if (child !== started) return;
     child = undefined;
     lastEnd = crashOf(how, said);

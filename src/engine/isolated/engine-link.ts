@@ -9,6 +9,7 @@ import {
   type Call,
   type FromEngine,
   type HolderData,
+  type Holding,
   MODEL,
   type ModelFacts,
   type PackedEntries,
@@ -80,12 +81,18 @@ export class EngineLink {
   #ended: LlamaEtsError | undefined;
 
   /** @param options the options of `loadModel` that can be cloned */
-  constructor(source: string, options: Record<string, unknown>, listeners: Listeners) {
+  constructor(
+    source: string,
+    options: Record<string, unknown>,
+    listeners: Listeners,
+    holding: Holding = {},
+  ) {
     const { port1, port2 } = new MessageChannel();
     this.#listeners = listeners;
     this.#port = port1;
     const directory = workingDirectory();
-    const workerData: HolderData = { source, directory, options, flag: this.#flag, port: port2 };
+    const [flag, port] = [this.#flag, port2];
+    const workerData: HolderData = { holding, source, directory, options, flag, port };
     this.#holder = new Worker(SCRIPT, { workerData, transferList: [port2], execArgv: [] });
     this.#holder.on("message", (message: FromEngine) => this.#take(message));
     this.#holder.on("error", (error) => this.#fail(messageOf(error)));

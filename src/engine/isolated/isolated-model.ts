@@ -18,6 +18,7 @@ import type {
   Place,
 } from "../engine.js";
 import { LlamaEtsError } from "../errors.js";
+import type { LoadProgress } from "../load-progress.js";
 import { encodePrompt } from "../prompt.js";
 import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
 import type { Scores, Sequences } from "../sequences.js";
@@ -28,13 +29,13 @@ import { IsolatedDenoiser } from "./isolated-denoiser.js";
 import { IsolatedClassifier, IsolatedSequences, ignoreGone } from "./isolated-sequences.js";
 import { KeptAnswers } from "./kept-answers.js";
 import { MirroredVocabulary } from "./mirrored-vocabulary.js";
-import type { ModelFacts, PackedEntries } from "./protocol.js";
+import type { Holding, ModelFacts, PackedEntries } from "./protocol.js";
 import type { Ref } from "./wire.js";
 
 /** Options of `loadModel` that stay in the app's thread. */
 interface Listening {
-  onProgress?: ConstructorParameters<typeof EngineLink>[2]["onProgress"];
-  onWarning?: ConstructorParameters<typeof EngineLink>[2]["onWarning"];
+  onProgress?: (progress: LoadProgress) => void;
+  onWarning?: (warning: string) => void;
   signal?: AbortSignal;
 }
 
@@ -48,16 +49,18 @@ interface SharedThere {
 export async function loadIsolated(
   source: string,
   { onProgress = () => {}, onWarning = () => {}, signal, ...options }: Listening,
+  holding: Holding = {},
 ): Promise<Model> {
   signal?.throwIfAborted();
   let failure: { error: unknown } | undefined;
   let model: IsolatedModel | undefined;
   const cancel = () => link.tell({ ref: 0, process: null }, "cancel");
-  const link = new EngineLink(source, options, {
-    onProgress: (progress) => guard(() => onProgress(progress)),
-    onWarning: (warning) => guard(() => onWarning(warning)),
-    onEntries: (entries) => model?.learn(entries),
-  });
+  const listeners = {
+    onProgress: (progress: LoadProgress) => guard(() => onProgress(progress)),
+    onWarning: (warning: string) => guard(() => onWarning(warning)),
+    onEntries: (entries: PackedEntries) => model?.learn(entries),
+  };
+  const link = new EngineLink(source, options, listeners, holding);
   const guard = (report: () => void) => {
     try {
       if (failure === undefined) report();

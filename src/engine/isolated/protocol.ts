@@ -90,9 +90,6 @@ type Told =
 /** Messages from the engine's process to the app's thread. */
 export type FromEngine = { replies: readonly Reply[] } | { told: Told };
 
-/** The first message of the engine's process to the thread that holds it. */
-export const STARTED = "started";
-
 /** Messages from the app's thread to the thread that holds the process. */
 export type ToHolder =
   | { calls: readonly Call[] }
@@ -100,8 +97,17 @@ export type ToHolder =
   | { now: Call }
   | { close: true };
 
+/** How the holding thread starts and watches the engine's process. Tests set it. */
+export interface Holding {
+  /** The program of the process. Default: that of this process. */
+  execPath?: string;
+  /** How long the process may be silent while the app waits for it. Default 120,000. */
+  silentMs?: number;
+}
+
 /** The data with which the holding thread starts. */
 export interface HolderData {
+  holding: Holding;
   source: string;
   /** The app's working directory at the load. A restarted process resolves relative paths from it too. */
   directory: string;

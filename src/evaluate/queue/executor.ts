@@ -38,6 +38,8 @@ const WORKER_PATIENCE_MS = 3_000;
 const BULK = 500;
 /** The maximum number of characters kept of a worker's error message. */
 const MAX_REASON = 2_000;
+/** How long Redis may refuse to be written to while no sample arrives. */
+const REFUSED_LIMIT_MS = 30_000;
 /** The maximum time that an interrupted evaluation spends on cleaning the queue, since Redis may be gone. */
 const CLEAN_LIMIT_MS = 3_000;
 
@@ -66,18 +68,16 @@ export async function drawOnQueue(request: DrawRequest, options: QueueOptions): 
   const redis = await connectRedis(options.url);
   const queue = new Queue(QUEUE_NAME, { connection: redis });
   queue.on("error", () => {}); // The client reconnects by itself.
-  let renewal: NodeJS.Timeout | undefined;
-  let isOwner = false;
+  let claim: Claim | undefined;
   try {
-    renewal = await announce(redis, request, options);
-    isOwner = true;
-    await drawAll({ queue, redis }, request, options);
+    claim = await announce(redis, request, options);
+    await drawAll({ queue, redis, claim }, request, options);
   } catch (error) {
     throw asQueueError(options.url, error);
   } finally {
-    clearInterval(renewal);
+    clearInterval(claim?.renewal);
     const clean = async () => {
-      if (isOwner) {
+      if (claim !== undefined) {
         await queue.obliterate({ force: true });
         await redis.del(RUN_KEY);
       }
@@ -88,12 +88,18 @@ export async function drawOnQueue(request: DrawRequest, options: QueueOptions): 
   }
 }
 
+interface Claim {
+  renewal: NodeJS.Timeout;
+  /** Redis's reason for refusing the last renewal. */
+  refusal?: unknown;
+}
+
 /** Claims the database. The claim holds as long as this process renews it. */
 async function announce(
   redis: Redis,
   { jobs }: DrawRequest,
   { work, directory, url }: QueueOptions,
-) {
+): Promise<Claim> {
   const place = `${hostname()}:${await realpath(directory)}`;
   const owner = createHash("sha256").update(place).digest("hex");
   const announcement = JSON.stringify({ ...work, owner, longest: longestJobs(jobs) });
@@ -105,13 +111,22 @@ async function announce(
     });
   }
   await renew();
-  return setInterval(() => renew().catch(() => {}), RUN_EXPIRES_MS / 3);
+  const renewAgain = () =>
+    renew().then(
+      () => delete claim.refusal,
+      (error) => {
+        claim.refusal = error;
+      },
+    );
+  const claim: Claim = { renewal: setInterval(renewAgain, RUN_EXPIRES_MS / 3) };
+  return claim;
 }
 
 /** The queue and its connection. */
 interface Place {
   queue: Queue;
   redis: Redis;
+  claim: Claim;
 }
 
 async function drawAll(
@@ -119,13 +134,14 @@ async function drawAll(
   { jobs, onOutcome }: DrawRequest,
   { work, url, signal, onWarning }: QueueOptions,
 ): Promise<void> {
-  const { queue } = place;
+  const { queue, claim } = place;
   const outstanding = new Map(jobs.map((job) => [job.key, job]));
   await untilAborted(() => removeForeign(place, outstanding), signal);
   await untilAborted(() => put(queue, outstanding, work), signal);
   const began = performance.now();
   let isAttended = false;
   let counted = began;
+  let advanced = began;
   while (outstanding.size > 0) {
     const finished = await untilAborted(
       () => jobsOn(queue, ["completed", "failed"], BULK - 1),
@@ -134,7 +150,10 @@ async function drawAll(
     let isLeft = false;
     for (const { id, job: done } of finished) {
       const job = outstanding.get(id);
-      if (job !== undefined) await onOutcome(job, outcomeOf(done));
+      if (job !== undefined) {
+        advanced = performance.now();
+        await onOutcome(job, outcomeOf(done));
+      }
       outstanding.delete(id);
       isLeft = !(await untilAborted(() => remove(place, id), signal).catch(() => false)) || isLeft;
     }
@@ -142,6 +161,8 @@ async function drawAll(
     if (finished.length === 0 || isLeft)
       await sleep(POLL_MS, undefined, signal ? { signal } : {}).catch(() => {});
     signal?.throwIfAborted();
+    if (claim.refusal !== undefined && performance.now() - advanced > REFUSED_LIMIT_MS)
+      throw claim.refusal;
     if (!isAttended && performance.now() - began > WORKER_PATIENCE_MS) {
       isAttended = true; // the warning comes only once
       if (

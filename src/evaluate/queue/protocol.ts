@@ -100,8 +100,14 @@ export function asQueueError(url: string, error: unknown): unknown {
   return new LlamaEtsError(
     "ERR_QUEUE",
     `Redis at ${new URL(url).host} refused: ${reason.slice(0, MAX_REASON)}`,
-    { fix: "a Redis that may be written to, with memory to spare", cause: error },
+    { fix: fixOf(reason), cause: error },
   );
+}
+
+function fixOf(reason: string): string {
+  if (/^(NOAUTH|WRONGPASS|NOPERM)/.test(reason)) return "redis://USER:PASSWORD@HOST:PORT";
+  if (reason.startsWith("WRONGTYPE")) return "a database of its own: redis://HOST:PORT/1";
+  return "a Redis that may be written to, with memory to spare";
 }
 
 /**
