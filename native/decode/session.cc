@@ -145,7 +145,7 @@ SequenceHandle Session::Restore(const SavedText& text, llama_pos length) {
   const SequenceHandle handle = Adopt(std::move(sequence));
   try {
     Truncate(handle, length);
-  } catch (const EngineError&) {
+  } catch (...) {
     Free(handle);
     throw;
   }
@@ -240,7 +240,7 @@ std::vector<double> Session::TimeDecodes(int32_t threads, int32_t count, double 
       milliseconds.push_back(std::chrono::duration<double, std::milli>(end - start).count());
       total += milliseconds.back();
     }
-  } catch (const EngineError&) {
+  } catch (...) {
     restore();
     throw;
   }

@@ -163,7 +163,10 @@ Json Parse(const Json& request) {
 class ErrorOutput {
  public:
   ErrorOutput() : before_(dup(STDERR_FILENO)) {
-    if (pipe(pipe_) != 0) throw std::runtime_error("no pipe can be had");
+    if (pipe(pipe_) != 0) {
+      close(before_);
+      throw std::runtime_error("no pipe can be had");
+    }
     for (const int end : pipe_) fcntl(end, F_SETFL, O_NONBLOCK);
     dup2(pipe_[1], STDERR_FILENO);
   }

@@ -44,7 +44,8 @@ function checkBackends(definitions: ReadonlyMap<string, string>): void {
     const places = [
       ...(CUDACXX ? [CUDACXX] : []),
       ...(CUDA_PATH ? [path.join(CUDA_PATH, "bin/nvcc")] : []),
-      ...["nvcc", "/usr/local/cuda/bin/nvcc"],
+      "nvcc",
+      "/usr/local/cuda/bin/nvcc",
     ];
     if (!places.some(runs)) {
       throw missing(

@@ -39,7 +39,9 @@ const SMOLLM2: [string, ...number[]][] = [
 ];
 
 const SIZES = ["parameters", "sizeBytes", "layers", "embeddingSize", "feedForward"].concat([
-  ...["heads", "kvHeads", "headSize"],
+  "heads",
+  "kvHeads",
+  "headSize",
 ]);
 
 function modelsOf(family: Family, rows: readonly [string, ...number[]][]): KnownModel[] {

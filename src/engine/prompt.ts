@@ -11,7 +11,13 @@ import { SpecialText } from "./special-text.js";
 import type { Vocabulary } from "./vocabulary.js";
 
 const PROMPT_OPTIONS = [
-  ...(["raw", "system", "reasoning", "tools", "toolChoice", "chatTemplate", "date"] as const),
+  "raw",
+  "system",
+  "reasoning",
+  "tools",
+  "toolChoice",
+  "chatTemplate",
+  "date",
 ] as const;
 
 /** @internal The fields of an `EncodedPrompt` that no chat template has made. */

@@ -27,8 +27,12 @@ export interface SamplingOptions {
 }
 
 const SAMPLING_KEYS = [
-  ...(["temperature", "topK", "topP", "minP"] as const),
-  ...(["allowedTokens", "constraint"] as const),
+  "temperature",
+  "topK",
+  "topP",
+  "minP",
+  "allowedTokens",
+  "constraint",
 ] as const;
 
 /** Checked sampling options, with all defaults filled in. */

@@ -9,7 +9,14 @@ import { DEFAULT_REWARD } from "../rewards/named.js";
  * Options of guided runs. `auto` takes them from its own options only, not from those that all methods share.
  */
 const OF_NAMED_METHODS = [
-  ...["rollouts", "steps", "blockTokens", "block", "adaptive", "preset", "lambda", "finish"],
+  "rollouts",
+  "steps",
+  "blockTokens",
+  "block",
+  "adaptive",
+  "preset",
+  "lambda",
+  "finish",
 ];
 
 /** The options that `auto` takes, among those that all methods share. */

@@ -104,10 +104,30 @@ export interface EvaluateOptions {
 }
 
 const KEYS = [
-  ...["methods", "out", "resume", "data", "limit", "samples", "seed", "mode", "form", "queue"],
-  ...["allowCodeExecution", "keep", "maxFailures", "options", "reward", "proposal", "concurrency"],
-  ...["grader", "budgetTokensTotal", "onBudget"],
-  ...["signal", "onProgress", "onSample", "onWarning"],
+  "methods",
+  "out",
+  "resume",
+  "data",
+  "limit",
+  "samples",
+  "seed",
+  "mode",
+  "form",
+  "queue",
+  "allowCodeExecution",
+  "keep",
+  "maxFailures",
+  "options",
+  "reward",
+  "proposal",
+  "concurrency",
+  "grader",
+  "budgetTokensTotal",
+  "onBudget",
+  "signal",
+  "onProgress",
+  "onSample",
+  "onWarning",
 ];
 
 /** Throws `ERR_INVALID_OPTION`. */

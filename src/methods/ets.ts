@@ -22,9 +22,15 @@ import type { Run } from "./run/run.js";
 const GUIDED = {
   own: {},
   guidance: [
-    ...(["candidates", "rollouts", "steps", "blockTokens", "block"] as const),
-    ...(["lambda", "reward"] as const),
-    ...(["finish", "adaptive"] as const),
+    "candidates",
+    "rollouts",
+    "steps",
+    "blockTokens",
+    "block",
+    "lambda",
+    "reward",
+    "finish",
+    "adaptive",
   ],
   demand: chainDemand,
   bounds: boundGuided,

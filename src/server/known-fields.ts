@@ -24,14 +24,34 @@ const NEUTRAL: Record<string, readonly unknown[]> = {
   repeat_penalty: [1], // of vLLM and llama-server
 };
 const COMMON = [
-  ...["model", "stream", "stream_options", "n", "seed", "stop", "temperature", "top_p", "top_k"],
-  ...["min_p", "max_tokens", "logprobs", "response_format", "logit_bias", "ets"],
+  "model",
+  "stream",
+  "stream_options",
+  "n",
+  "seed",
+  "stop",
+  "temperature",
+  "top_p",
+  "top_k",
+  "min_p",
+  "max_tokens",
+  "logprobs",
+  "response_format",
+  "logit_bias",
+  "ets",
 ];
 const FIELDS: Record<Form, readonly string[]> = {
   chat: [
     ...COMMON,
-    ...["messages", "tools", "tool_choice", "max_completion_tokens", "top_logprobs", "modalities"],
-    ...["reasoning_effort", "continue_final_message", "add_generation_prompt"],
+    "messages",
+    "tools",
+    "tool_choice",
+    "max_completion_tokens",
+    "top_logprobs",
+    "modalities",
+    "reasoning_effort",
+    "continue_final_message",
+    "add_generation_prompt",
   ],
   text: [...COMMON, "prompt", "best_of"],
 };

@@ -8,7 +8,8 @@ const SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300];
 export class Metrics {
   readonly registry = new Registry();
   readonly #tokens = this.#counter("tokens_total", "Tokens, by what was done with them", [
-    ...["model", "kind"],
+    "model",
+    "kind",
   ]);
   readonly #runs = this.#counter("runs_total", "Runs that ended, by method", ["model", "method"]);
   readonly #requests = this.#counter("requests_total", "Requests", ["route", "status"]);

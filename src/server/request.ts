@@ -57,9 +57,22 @@ export interface ServedRequest {
  * request.
  */
 const NOT_OVER_HTTP = [
-  ...["signal", "onPlan", "onStep", "onText", "onWarning", "onProgress", "extract", "shortcuts"],
-  ...["chatTemplate", "preset", "raw", "system", "tools", "toolChoice", "proposal"],
-  ...["allowedTokens"],
+  "signal",
+  "onPlan",
+  "onStep",
+  "onText",
+  "onWarning",
+  "onProgress",
+  "extract",
+  "shortcuts",
+  "chatTemplate",
+  "preset",
+  "raw",
+  "system",
+  "tools",
+  "toolChoice",
+  "proposal",
+  "allowedTokens",
 ];
 
 /** Returns whether a request's `ets` may set the option. */

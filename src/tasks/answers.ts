@@ -109,7 +109,8 @@ function goldsIn(row: Row, column: string, value: unknown): string[] {
     const found = inner.filter((entry) => entry !== undefined);
     if (found.length > 0) return found.flatMap((entry) => goldsIn(row, column, entry));
     return row.refuse(
-      ...([column, `hold a text, or an object with text, value or spans`] as const),
+      column,
+      `hold a text, or an object with text, value or spans`,
       "answer=NAME before the file",
     );
   }

@@ -171,7 +171,8 @@ function answerIn(row: Row, column: string, choices: readonly string[]): string 
   const named = choices.filter((choice) => words.includes(choice.toLowerCase()));
   if (named.length === 1) return named[0] as string;
   return row.refuse(
-    ...([column, `name an option, got ${value}`] as const),
+    column,
+    `name an option, got ${value}`,
     "labels=no,yes before the file, or answers:FILE",
   );
 }

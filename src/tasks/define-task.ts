@@ -154,8 +154,19 @@ async function asked(item: TaskItem, template: string, row: Row): Promise<TaskIt
 
 function checkDefinition(definition: TaskDefinition): void {
   checkKeys("definition", definition, [
-    ...["name", "extract", "parse", "answerEnd", "prompt", "openGrader", "runsCode"],
-    ...["rowKey", "dataFile", "isWhole", "template", "locate", "isCorrect"],
+    "name",
+    "extract",
+    "parse",
+    "answerEnd",
+    "prompt",
+    "openGrader",
+    "runsCode",
+    "rowKey",
+    "dataFile",
+    "isWhole",
+    "template",
+    "locate",
+    "isCorrect",
   ]);
   checkString("name", definition.name);
   checkFunction("extract", definition.extract);

@@ -17,15 +17,21 @@ import { loadTaskModule } from "./module.js";
 import type { Task } from "./task.js";
 
 const TASKS: readonly Task[] = [
-  ...[miniGsm, gsm8k, math500, aime, gpqa, humaneval, humanevalPlus, mbppPlus, ifeval],
+  miniGsm,
+  gsm8k,
+  math500,
+  aime,
+  gpqa,
+  humaneval,
+  humanevalPlus,
+  mbppPlus,
+  ifeval,
 ];
 const MODULE = "module:";
 
 /** The tasks for any file, with the settings that may stand between the name and the file. */
 const OF_FILES = {
-  choices: [
-    ...["question", "context", "choices", "answer", "id", "by", "first", "labels", "template"],
-  ],
+  choices: ["question", "context", "choices", "answer", "id", "by", "first", "labels", "template"],
   answers: ["question", "context", "answer", "id", "several", "template"],
 } as const;
 

@@ -23,10 +23,8 @@ export function rowsOfJson(file: string, lines: readonly string[]): string[] | n
   const [only, other] = arrays;
   if (other !== undefined) {
     throw new LlamaEtsError(
-      ...([
-        "ERR_INVALID_DATA",
-        `${file}: expected one array of rows, got ${quoted(arrays)}`,
-      ] as const),
+      "ERR_INVALID_DATA",
+      `${file}: expected one array of rows, got ${quoted(arrays)}`,
       { fix: `a file of one of them, as \`jq '.NAME' FILE > rows.json\` writes it` },
     );
   }
@@ -37,10 +35,8 @@ export function rowsOfJson(file: string, lines: readonly string[]): string[] | n
   const isColumns = fields.length > 0 && fields.every(([, column]) => isColumn(column));
   if (typeof value === "object" && value !== null && !isColumns) return [text];
   throw new LlamaEtsError(
-    ...([
-      "ERR_INVALID_DATA",
-      `${file}: expected an array of objects, one a row, got ${kindOf(value)}`,
-    ] as const),
+    "ERR_INVALID_DATA",
+    `${file}: expected an array of objects, one a row, got ${kindOf(value)}`,
     { fix: 'one object a row, as pandas\' to_json(orient="records") writes them' },
   );
 }

@@ -92,7 +92,14 @@ export function askCommand(command: Command): Command {
 }
 
 const COMMON = [
-  ...["model", "method", "candidates", "rollouts", "block-tokens", "reward", "task", "seed"],
+  "model",
+  "method",
+  "candidates",
+  "rollouts",
+  "block-tokens",
+  "reward",
+  "task",
+  "seed",
   "config",
 ];
 

@@ -116,8 +116,21 @@ function keptOption(text: string): NonNullable<EvaluateOptions["keep"]> {
 }
 
 const COMMON = [
-  ...["out", "resume", "methods", "model", "limit", "samples", "seed", "data", "mode", "form"],
-  ...["candidates", "rollouts", "block-tokens", "reward", "allow-code-execution"],
+  "out",
+  "resume",
+  "methods",
+  "model",
+  "limit",
+  "samples",
+  "seed",
+  "data",
+  "mode",
+  "form",
+  "candidates",
+  "rollouts",
+  "block-tokens",
+  "reward",
+  "allow-code-execution",
   "config",
 ];
 
@@ -143,7 +156,14 @@ function defaultDirectory(task: string, { model, resume }: EvalFlags): string {
 
 /** Flags that may be given with a sweep's file. The file sets all other options. */
 const BESIDE_CONFIG = [
-  ...["config", "out", "resume", "queue", "allowCodeExecution", "keep", "maxFailures", "watch"],
+  "config",
+  "out",
+  "resume",
+  "queue",
+  "allowCodeExecution",
+  "keep",
+  "maxFailures",
+  "watch",
   "json",
 ];
 

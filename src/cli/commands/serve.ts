@@ -71,8 +71,17 @@ export function serveCommand(command: Command): Command {
 }
 
 const COMMON = [
-  ...["model", "host", "port", "api-key", "cors", "name", "proposal", "config"],
-  ...["parallel", "queue", "time-limit"],
+  "model",
+  "host",
+  "port",
+  "api-key",
+  "cors",
+  "name",
+  "proposal",
+  "config",
+  "parallel",
+  "queue",
+  "time-limit",
 ];
 
 async function run(flags: ServeFlags): Promise<void> {

@@ -93,7 +93,12 @@ export function readMessages(messages: readonly ChatMessage[]): PlainMessage[] {
   return messages.map((message, i) => {
     const where = `prompt[${i}]`;
     checkKeys(where, message, [
-      ...["role", "content", "reasoning_content", "tool_calls", "tool_call_id", "name"],
+      "role",
+      "content",
+      "reasoning_content",
+      "tool_calls",
+      "tool_call_id",
+      "name",
     ]);
     const role = checkOneOf("role", message.role, ROLES);
     refuseMisplaced(where, message);

@@ -170,7 +170,8 @@ function cacheName(user: string, model: string, branch: string, path: string[]):
   const folders = path.slice(0, -1);
   if (folders.at(-1)?.toLowerCase() === stem.toLowerCase()) folders.pop();
   const prefix = [
-    ...["hf", user],
+    "hf",
+    user,
     ...(namesModel && branch === BRANCH ? [] : [model]),
     ...(branch === BRANCH ? [] : [branch]),
     ...(folders.length > 0 ? [folders.join("__")] : []),

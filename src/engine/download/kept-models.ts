@@ -22,7 +22,7 @@ export interface KeptModel {
   broken?: string;
 }
 
-/** Lists the downloaded models in the order of `readdir`, that of their names; empty without downloads. */
+/** Lists the downloaded models in the order of their names; empty without downloads. */
 export async function keptModels(): Promise<KeptModel[]> {
   const { directory, names } = await kept();
   const files = names.filter((name) => name.endsWith(".gguf"));
@@ -34,7 +34,7 @@ export async function keptModels(): Promise<KeptModel[]> {
 async function kept(): Promise<{ directory: string; names: string[] }> {
   try {
     const directory = modelsDirectory();
-    return { directory, names: await readdir(directory) };
+    return { directory, names: (await readdir(directory)).sort() };
   } catch {
     return { directory: "", names: [] };
   }

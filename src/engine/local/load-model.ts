@@ -1,6 +1,13 @@
 import { availableParallelism } from "node:os";
 import { resolveBundledName } from "../bundled-models.js";
-import { checkInteger, checkKeys, checkOneOf, checkString } from "../check.js";
+import {
+  checkFunction,
+  checkInteger,
+  checkKeys,
+  checkOneOf,
+  checkSignal,
+  checkString,
+} from "../check.js";
 import type { Model } from "../engine.js";
 import { codeOf, LlamaEtsError } from "../errors.js";
 import { DEFAULT_KV_TYPE, KV_TYPES, type KvType } from "../kv-types.js";
@@ -93,8 +100,19 @@ export interface LoadModelOptions {
 }
 
 const OPTIONS = [
-  ...["gpu", "engine", "attention", "sampling", "gpuLayers", "threads", "loras", "kv", "rpc"],
-  ...["isolate", "onProgress", "onWarning", "signal"], // the caller has read `isolate`
+  "gpu",
+  "engine",
+  "attention",
+  "sampling",
+  "gpuLayers",
+  "threads",
+  "loras",
+  "kv",
+  "rpc",
+  "isolate",
+  "onProgress",
+  "onWarning",
+  "signal", // the caller has read `isolate`
 ];
 
 /**
@@ -139,15 +157,9 @@ export function checkLoading(source: string, options: LoadModelOptions) {
   const rpc = options.rpc === undefined ? [] : checkRpcServers("rpc", options.rpc);
   if (options.gpuLayers !== undefined) checkInteger("gpuLayers", options.gpuLayers, 0, 2 ** 16);
   if (threads !== "auto") checkInteger("threads", threads, 1, 512);
-  if (typeof onProgress !== "function") {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `onProgress` to be a function");
-  }
-  if (typeof onWarning !== "function") {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `onWarning` to be a function");
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new LlamaEtsError("ERR_INVALID_OPTION", "Expected `signal` to be an AbortSignal");
-  }
+  checkFunction("onProgress", onProgress);
+  checkFunction("onWarning", onWarning);
+  if (signal !== undefined) checkSignal("signal", signal);
   return { gpu, onProgress, onWarning, signal, threads, kvType, attention, loras, sampling, rpc };
 }
 

@@ -20,8 +20,18 @@ const F32 = 4;
  * again, each text gave the same results as alone.
  */
 const PROVEN = new Set([
-  ...["falcon-h1", "granitehybrid", "jamba", "kimi-linear", "lfm2", "lfm2moe", "mamba", "mamba2"],
-  ...["nemotron_h", "qwen35", "qwen35moe", "qwen3next"],
+  "falcon-h1",
+  "granitehybrid",
+  "jamba",
+  "kimi-linear",
+  "lfm2",
+  "lfm2moe",
+  "mamba",
+  "mamba2",
+  "nemotron_h",
+  "qwen35",
+  "qwen35moe",
+  "qwen3next",
 ]);
 
 /** Whether texts keep a recurrent state, which can't be truncated. */

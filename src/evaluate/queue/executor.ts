@@ -26,8 +26,13 @@ import { QUEUE_NAME } from "./queue-names.js";
 
 /** All lists in which BullMQ keeps jobs. */
 const ALL_LISTS: readonly JobType[] = [
-  ...(["active", "completed", "delayed", "failed"] as const),
-  ...(["prioritized", "waiting", "waiting-children"] as const),
+  "active",
+  "completed",
+  "delayed",
+  "failed",
+  "prioritized",
+  "waiting",
+  "waiting-children",
 ];
 
 const POLL_MS = 200;

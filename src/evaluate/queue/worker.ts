@@ -214,8 +214,16 @@ function drawing(
 
 function checkOptions(options: WorkerOptions) {
   checkKeys("options", options, [
-    ...["queue", "proposal", "task", "reward", "potentials", "concurrency"],
-    ...["signal", "onSample", "onWarning", "onConnection"],
+    "queue",
+    "proposal",
+    "task",
+    "reward",
+    "potentials",
+    "concurrency",
+    "signal",
+    "onSample",
+    "onWarning",
+    "onConnection",
   ]);
   const { concurrency = 1, reward = DEFAULT_REWARD, potentials = [] } = options;
   parseReward(reward);

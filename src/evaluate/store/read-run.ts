@@ -51,10 +51,8 @@ export async function readRun(directory: string): Promise<EvaluationRun> {
       : validate(gradedSampleSchema, value, where, SAMPLE_FIX);
     if (!run.methods.some(({ name }) => name === sample.method)) {
       throw new LlamaEtsError(
-        ...([
-          "ERR_INVALID_DATA",
-          `${where}: ${RUN_FILE} names no method ${sample.method}`,
-        ] as const),
+        "ERR_INVALID_DATA",
+        `${where}: ${RUN_FILE} names no method ${sample.method}`,
         { fix: SAMPLE_FIX },
       );
     }
@@ -76,10 +74,8 @@ async function readRunRecord(directory: string): Promise<RunRecord> {
   const { format } = Object(record) as { format?: unknown };
   if (typeof format === "string" && format !== RUN_FORMAT) {
     throw new LlamaEtsError(
-      ...([
-        "ERR_INVALID_DATA",
-        `${file}, \`format\`: expected ${RUN_FORMAT}, got ${format}`,
-      ] as const),
+      "ERR_INVALID_DATA",
+      `${file}, \`format\`: expected ${RUN_FORMAT}, got ${format}`,
       { fix: "the version of llama-ets that wrote the run" },
     );
   }

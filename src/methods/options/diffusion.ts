@@ -94,7 +94,12 @@ export function resolveDiffusion(
   maxTokens: number,
 ): DenoisingSettings {
   checkKeys("diffusion", options, [
-    ...["blockLength", "blockLengths", "denoisingSteps", "remasking", "cfgScale", "cache"],
+    "blockLength",
+    "blockLengths",
+    "denoisingSteps",
+    "remasking",
+    "cfgScale",
+    "cache",
     "parallel",
   ]);
   const { denoisingSteps = maxTokens, remasking = "low-confidence", cfgScale = 0 } = options;

@@ -10,8 +10,13 @@ import { STUDIO_STYLE } from "./style.js";
 /** The content security policy: the page runs only its own modules and connects only to its server. */
 const POLICY = [
   "default-src 'none'",
-  ...["script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'"],
-  ...["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"],
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
 ].join("; ");
 
 const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><g fill="none" stroke="#0072b2" stroke-width="3"><path d="M4 16h8C18 16 18 6 28 6"/><path d="M12 16h16" opacity=".6"/><path d="M12 16c6 0 6 10 16 10" opacity=".3"/></g></svg>`;

@@ -6,19 +6,27 @@ export type Type = (typeof TYPES)[number];
 
 /** Keywords that don't affect validity. Keywords that begin with `x-` don't either. */
 const ANNOTATIONS = new Set([
-  ...[
-    "title",
-    "description",
-    "default",
-    "example",
-    "examples",
-    "deprecated",
-    "readOnly",
-    "writeOnly",
-  ],
-  ...["$comment", "$schema", "$id", "$anchor", "$defs", "definitions", "$vocabulary"],
-  ...["contentEncoding", "contentMediaType", "contentSchema"],
-  ...["discriminator", "externalDocs", "xml"], // of OpenAPI
+  "title",
+  "description",
+  "default",
+  "example",
+  "examples",
+  "deprecated",
+  "readOnly",
+  "writeOnly",
+  "$comment",
+  "$schema",
+  "$id",
+  "$anchor",
+  "$defs",
+  "definitions",
+  "$vocabulary",
+  "contentEncoding",
+  "contentMediaType",
+  "contentSchema",
+  "discriminator",
+  "externalDocs",
+  "xml", // of OpenAPI
 ]);
 
 /** Keywords for all types, which `SchemaDocument` handles. */

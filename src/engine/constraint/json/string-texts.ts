@@ -15,9 +15,13 @@ import { wholeMatches } from "../regular-expression.js";
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const SHORT_ESCAPES: readonly (readonly [number, string])[] = [
-  ...[[0x08, "\\b"] as const, [0x09, "\\t"] as const, [0x0a, "\\n"] as const],
-  ...[[0x0c, "\\f"] as const, [0x0d, "\\r"] as const],
-  ...[[QUOTE, '\\"'] as const, [BACKSLASH, "\\\\"] as const],
+  [0x08, "\\b"] as const,
+  [0x09, "\\t"] as const,
+  [0x0a, "\\n"] as const,
+  [0x0c, "\\f"] as const,
+  [0x0d, "\\r"] as const,
+  [QUOTE, '\\"'] as const,
+  [BACKSLASH, "\\\\"] as const,
 ];
 const RAW = complement([
   [0, 0x1f],

@@ -42,7 +42,9 @@ export class RunView {
       this.#answer,
       this.#thoughts,
       el("p", { class: "text answer-text" }, this.#committed, this.#draft),
-      ...[this.#tree, this.#steps, this.#tokens],
+      this.#tree,
+      this.#steps,
+      this.#tokens,
     );
     this.update();
   }
