@@ -80,11 +80,11 @@ function faultOfMachine(error: unknown): { message: string; code: string } | nul
 }
 
 /**
- * Under a limit of address space (`ulimit -v`) the parser of Node's own HTTP client finds no room, and a
- * promise of Node's tells so that nobody handles, also where the client is only loaded, as by `serve`. What
- * asks the client for something is told of it anyway.
+ * Ignores one unhandled rejection of Node's own. With a limit of address space (`ulimit -v`), the parser of
+ * Node's HTTP client can't allocate its memory. Node then leaves a rejected promise behind, even if the client
+ * is only loaded, as `serve` does. Code that uses the client gets an error of its own.
  */
-export function bearNoHttpClient(): void {
+export function ignoreMissingHttpClient(): void {
   process.on("unhandledRejection", (reason) => {
     const isOfClient =
       reason instanceof RangeError && /internal\/deps\/undici/.test(reason.stack ?? "");

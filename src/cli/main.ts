@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-import { bearNoHttpClient, exitWith, watchOutput } from "./exit.js";
+import { exitWith, ignoreMissingHttpClient, watchOutput } from "./exit.js";
 import { createProgram } from "./program.js";
 
 watchOutput();
-bearNoHttpClient();
+ignoreMissingHttpClient();
 try {
   await createProgram().parseAsync();
 } catch (error) {

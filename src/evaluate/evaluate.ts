@@ -1,54 +1,21 @@
 /** Evaluations: draws and grades items × methods × samples, and keeps them in a run directory. */
-import { checkModel } from "../engine/check.js";
 import type { Model } from "../engine/engine.js";
-import { LlamaEtsError } from "../engine/errors.js";
 import { DEFAULT_REWARD } from "../rewards/named.js";
-import type { Reward } from "../rewards/reward.js";
 import { isBuiltIn } from "../tasks/index.js";
 import { openGraderBy } from "../tasks/judge-grader.js";
-import {
-  checkTask,
-  type Grader,
-  type GradingMode,
-  loadItems,
-  type Task,
-  type TaskItem,
-} from "../tasks/task.js";
-import {
-  type ConfiguredMethod,
-  configureMethods,
-  namedBefore,
-  namedIn,
-} from "./configured-methods.js";
-import { type DrawRequest, describeFailure, keepsOfTokens, type Outcome } from "./draw-sample.js";
-import {
-  type EvaluateOptions,
-  type ResolvedOptions,
-  resolveEvaluateOptions,
-} from "./evaluate-options.js";
+import type { Grader, GradingMode, Task, TaskItem } from "../tasks/task.js";
+import { namedIn } from "./configured-methods.js";
+import { type Drawing, draw } from "./draw.js";
+import { describeFailure, type Outcome } from "./draw-sample.js";
+import type { EvaluateOptions } from "./evaluate-options.js";
 import { gradeTexts } from "./grade-texts.js";
-import { type DrawJob, listJobs } from "./jobs.js";
-import { drawLocally } from "./local-executor.js";
+import type { DrawJob } from "./jobs.js";
 import { openJudges } from "./open-judges.js";
+import { prepareRun } from "./prepare-run.js";
 import { ProgressCount } from "./progress.js";
-import {
-  type DescribedReward,
-  describeGrader,
-  describeMachine,
-  describeModel,
-  describeReward,
-  describeTaskFile,
-} from "./store/describe-run.js";
 import { keepQuestions } from "./store/questions.js";
-import {
-  gradedOf,
-  type Kept,
-  type RunRecord,
-  type Sample,
-  type Summary,
-} from "./store/run-files.js";
-import { hashItems } from "./store/sample-key.js";
-import { batchesWithin, checkVoting, planBudget } from "./total-budget.js";
+import { gradedOf, type RunRecord, type Sample, type Summary } from "./store/run-files.js";
+import { batchesWithin } from "./total-budget.js";
 
 /** The result of an evaluation. */
 export interface Evaluation {
@@ -78,52 +45,9 @@ export async function evaluate(
   options: EvaluateOptions,
   loaded?: readonly TaskItem[],
 ): Promise<Evaluation> {
-  checkModel("model", model);
-  checkTask("task", task);
-  const resolved = resolveEvaluateOptions(options);
-  const { data, limit, samples, seed, mode, form, proposal, allowCodeExecution } = resolved;
-  const { signal, onProgress, onSample, onWarning } = resolved;
-  refuseUnmeasured(model, resolved.keep);
-  const total = resolved.budgetTokensTotal;
-  if (total !== undefined) checkVoting(task, samples);
-  signal?.throwIfAborted();
-  const all = loaded ?? (await loadItems(task, data, signal ? { signal } : {}));
-  const items = all.slice(0, limit);
-  const [item] = items;
-  if (item === undefined) {
-    throw new LlamaEtsError("ERR_INVALID_DATA", `${data ?? `The task ${task.name}`} has no items`);
-  }
-  const reward = await describeReward(resolved.reward, signal);
-  const named = new Map<string, DescribedReward>();
-  for (const name of namedBefore(resolved)) named.set(name, await describeReward(name, signal));
-  const date = await dateOfRun(resolved);
-  const setting = { model, task, form, item, reward, named, date };
-  const methods = configureMethods(resolved, setting);
-  const run: Omit<RunRecord, "format"> = {
-    task: task.name,
-    items: items.length,
-    samples,
-    seed,
-    mode,
-    form,
-    ...(total !== undefined && { budget: { tokens: total } }),
-    ...(await describeTaskFile(task)),
-    ...(await describeGrader(resolved.grader, signal)),
-    data: { path: data ?? task.dataFile ?? task.name, sha256: hashItems(all) },
-    methods: methods.map(({ name, method, settings, auto }) => {
-      return { name, method, settings, ...(auto && { auto }) };
-    }),
-    model: await describeModel(model, signal),
-    ...(proposal && { proposal: await describeModel(proposal, signal) }),
-    ...describeMachine(model),
-    startedAt: new Date().toISOString(),
-  };
-
-  const jobs = listJobs(run, items, methods);
-  const plan =
-    total === undefined
-      ? undefined
-      : await planBudget(total, methods, jobs, { model, proposal, task, form });
+  const prepared = await prepareRun(model, task, options, loaded);
+  const { resolved, items, item, methods, run, jobs, plan } = prepared;
+  const { mode, allowCodeExecution, signal, onProgress, onSample, onWarning } = resolved;
   await using grader = await openGraderBy(resolved.grader, task, {
     mode,
     allowCodeExecution,
@@ -185,100 +109,6 @@ export async function evaluate(
     failed,
     endedEarly,
   };
-}
-
-/** Refuses to keep entropies for a model that can't measure them. */
-function refuseUnmeasured(model: Model, keep: Kept = "none"): void {
-  if (!keepsOfTokens(keep, "entropies") || (!model.info.isDiffusion && model.can.metrics)) return;
-  throw new LlamaEtsError(
-    "ERR_INVALID_OPTION",
-    `\`keep\`: the entropies of tokens are measured by autoregressive models that are loaded from a file; ${model.path} is none`,
-    { fix: "keep: tokens and logprobs" },
-  );
-}
-
-/**
- * Returns the date (YYYY-MM-DD) on which a run began: for a resumed run the date kept in it, otherwise today
- * in local time.
- */
-async function dateOfRun({ out, resume }: ResolvedOptions): Promise<string> {
-  const { readRunDate } = await import("./store/read-run.js");
-  const kept = resume ? await readRunDate(out) : undefined;
-  if (kept !== undefined) return kept;
-  const now = new Date();
-  const [month, day] = [now.getMonth() + 1, now.getDate()].map((n) => String(n).padStart(2, "0"));
-  return `${now.getFullYear()}-${month}-${day}`;
-}
-
-interface Drawing {
-  /** The batches are drawn one after another, because later batches may depend on earlier outcomes. */
-  request: Pick<DrawRequest, "onOutcome"> & { batches: Iterable<readonly DrawJob[]> };
-  model: Model;
-  task: Task;
-  run: Pick<RunRecord, "model" | "proposal">;
-  methods: readonly ConfiguredMethod[];
-  resolved: ResolvedOptions;
-  /** The rewards and potentials that this process uses, by their names. */
-  judges: ReadonlyMap<string, Reward>;
-  count: ProgressCount;
-}
-
-/** Draws the jobs in this process or on the workers of a queue. */
-async function draw({
-  request,
-  model,
-  task,
-  run,
-  methods,
-  resolved,
-  judges,
-  count,
-}: Drawing): Promise<void> {
-  const { batches, onOutcome } = request;
-  const { proposal, form, reward, queue, signal, onWarning, concurrency, out } = resolved;
-  if (queue === undefined) {
-    for (const jobs of batches) {
-      await drawLocally(
-        { jobs, onOutcome },
-        {
-          model,
-          proposal,
-          task,
-          form,
-          signal,
-          onWarning,
-          concurrency,
-          reward: reward === DEFAULT_REWARD ? undefined : judges.get(reward),
-          named: judges,
-          keep: keptOf(task, resolved.keep),
-          onTokens: (key, generated) => count.onTokens(key, generated),
-        },
-      );
-    }
-    return;
-  }
-  const { drawOnQueue } = await import("./queue/executor.js");
-  const needsProposal = methods.some((method) => method.needsProposal);
-  const work = {
-    task: task.name,
-    form,
-    reward,
-    model: run.model.sha256,
-    keep: keptOf(task, resolved.keep),
-    potentials: namedIn(methods),
-    proposal: needsProposal ? (run.proposal?.sha256 ?? null) : null,
-  };
-  for (const jobs of batches) {
-    await drawOnQueue({ jobs, onOutcome }, { url: queue, work, directory: out, signal, onWarning });
-  }
-}
-
-/**
- * Returns what is kept. By default a task that runs programs keeps no texts, because each text would cost a
- * program run.
- */
-function keptOf({ runsCode }: Task, keep: Kept | undefined): Kept {
-  return keep ?? (runsCode ? "none" : "texts");
 }
 
 /** Converts a job's outcome to a line of `samples.jsonl`. If the grader fails, the sample is a failed one. */

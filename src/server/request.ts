@@ -1,7 +1,6 @@
 /** Converts the body of a request to options of the library. */
 import type { Prompt } from "../engine/chat/conversation.js";
 import { compiledConstraint } from "../engine/constraint/constraint.js";
-import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { reasonOf } from "../methods/auto.js";
 import { chooseByName, type NamedOptions, optionsByName } from "../methods/auto-by-name.js";
 import { checkTaken } from "../methods/by-name.js";
@@ -9,8 +8,9 @@ import { withDefaults } from "../methods/options/common-specs.js";
 import { checkOptions } from "../methods/options/resolve.js";
 import { METHODS, type MethodName, type MethodOptions } from "../methods/registry.js";
 import type { AutoReason } from "../planning/run-plan.js";
-import { namedPotential, openReward, PLAIN_REWARDS, parseReward } from "../rewards/named.js";
+import { namedPotential, openReward } from "../rewards/named.js";
 import { ApiError, invalid } from "./errors.js";
+import { readEtsField } from "./ets-field.js";
 import {
   type Body,
   type Form,
@@ -28,7 +28,8 @@ import {
   withoutNulls,
 } from "./fields.js";
 import { refuseUnknown } from "./known-fields.js";
-import { ASKED_METHODS, type Asked, isAsked, readModel, type Served } from "./model-names.js";
+import { type Asked, readModel, type Served } from "./model-names.js";
+import { refusal, refuseTwice } from "./option-errors.js";
 
 /** A checked request. */
 export interface ServedRequest {
@@ -53,34 +54,6 @@ export interface ServedRequest {
 }
 
 /**
- * Options that a request's `ets` may not set, because they access files or have their own fields in the
- * request.
- */
-const NOT_OVER_HTTP = [
-  "signal",
-  "onPlan",
-  "onStep",
-  "onText",
-  "onWarning",
-  "onProgress",
-  "extract",
-  "shortcuts",
-  "chatTemplate",
-  "preset",
-  "raw",
-  "system",
-  "tools",
-  "toolChoice",
-  "proposal",
-  "allowedTokens",
-];
-
-/** Returns whether a request's `ets` may set the option. */
-export function isForRequests(option: string): boolean {
-  return !NOT_OVER_HTTP.includes(option);
-}
-
-/**
  * Checks a body. No field that would change the answer is ignored. Throws an `ApiError`, or
  * `ERR_INVALID_OPTION` for options that the method refuses.
  */
@@ -95,7 +68,7 @@ export async function readRequest<S extends Served>(
   const fields = withoutNulls(body as Body);
   refuseUnknown(fields, form);
   const { name, method: named, served } = readModel(fields.model, models);
-  const { method: wanted, options: guided, events } = readGuidance(fields.ets, named, served);
+  const { method: wanted, options: guided, events } = readEtsField(fields.ets, named, served);
   if (wanted !== "auto" && METHODS[wanted].proposal !== undefined && !served.hasProposal) {
     throw invalid(
       wanted === named ? "model" : "ets.method",
@@ -215,24 +188,6 @@ function toMethodOptions(fields: Body, form: Form): MethodOptions {
   };
 }
 
-/** The request's fields that set options of methods. */
-const FIELD_OF: Readonly<Record<string, string>> = {
-  maxTokens: "max_tokens",
-  topP: "top_p",
-  topK: "top_k",
-  minP: "min_p",
-  constraint: "response_format",
-  reasoning: "reasoning_effort",
-};
-
-/** Refuses an option that a request sets in two places. */
-function refuseTwice(asked: MethodOptions, guided: MethodOptions): void {
-  const twice = Object.keys(guided).find((name) => Object.hasOwn(asked, name));
-  if (twice === undefined) return;
-  const field = FIELD_OF[twice] ?? twice;
-  throw invalid(`ets.${twice}`, `\`ets.${twice}\` and \`${field}\` say the same thing; give one`);
-}
-
 /**
  * Returns the defaults of a model. For a run that ends once a vote is settled, the block length is left out,
  * so that it has one step.
@@ -258,74 +213,9 @@ function inWholeBlocks(options: MethodOptions, { maxTokens, diffusion }: MethodO
   };
 }
 
-function readGuidance(ets: unknown, named: Asked, served: Served) {
-  if (ets === undefined) return { method: named, options: {}, events: false };
-  if (typeof ets !== "object" || ets === null || Array.isArray(ets)) {
-    throw invalid("ets", "Expected `ets` to be an object");
-  }
-  const { method: given, events = false, ...options } = ets as Body;
-  const isPlain = named === "sample";
-  const method = given ?? (isPlain ? "ets" : named);
-  if (!isAsked(method)) {
-    throw invalid("ets.method", `Expected \`ets.method\` to be one of ${ASKED_METHODS.join(", ")}`);
-  }
-  if (!isPlain && given !== undefined && given !== named) {
-    throw invalid("ets.method", `\`model\` names ${named}, and \`ets.method\` ${method}`);
-  }
-  if (typeof events !== "boolean")
-    throw invalid("ets.events", "Expected `ets.events` to be a boolean");
-  for (const name of Object.keys(options)) {
-    if (isForRequests(name)) continue;
-    throw invalid(
-      `ets.${name}`,
-      `\`ets.${name}\` can't be set by a request`,
-      "unsupported_parameter",
-    );
-  }
-  for (const name of ["reward", "potential"]) refuseFiles(name, (options as Body)[name]);
-  if (options.diffusion !== undefined && served.kind !== "diffusion") {
-    throw invalid("ets.diffusion", "`ets.diffusion` is for diffusion models");
-  }
-  return { method, options: options as MethodOptions, events };
-}
-
-/** Refuses rewards and potentials whose names open files, load models or need a task. */
-function refuseFiles(name: string, expression: unknown): void {
-  if (expression === undefined) return;
-  if (typeof expression !== "string" || expression.length > 1000) {
-    throw invalid(`ets.${name}`, `Expected \`ets.${name}\` to name a reward`);
-  }
-  let terms: ReturnType<typeof parseReward>;
-  try {
-    terms = parseReward(expression, `ets.${name}`);
-  } catch (error) {
-    throw refusal(error);
-  }
-  const reaching = terms.find(({ kind }) => !PLAIN_REWARDS.includes(kind));
-  if (reaching === undefined) return;
-  const { kind, needsItem } = reaching;
-  const what = needsItem
-    ? `\`${kind}\` judges by the items of a task, which a request has none of`
-    : `\`${kind}:…\` can't be asked for by a request`;
-  throw invalid(`ets.${name}`, what, "unsupported_value");
-}
-
 function withNamedPotential({ potential, reward: _, ...options }: MethodOptions) {
   return {
     ...options,
     ...(potential !== undefined && { potential: namedPotential(String(potential)) }),
   };
-}
-
-/** @param asked the options that the request's own fields set. All others come from its `ets` */
-function refusal(error: unknown, asked: MethodOptions = {}): unknown {
-  if (!(error instanceof LlamaEtsError)) return error;
-  if (error.code === "ERR_CONSTRAINT") {
-    const param = asked.constraint === undefined ? "ets.constraint" : "response_format";
-    return invalid(param, messageOf(error), "unsupported_constraint");
-  }
-  if (error.code !== "ERR_INVALID_OPTION") return error;
-  const [, name = null] = /`([\w.]+)`/.exec(error.message) ?? [];
-  const param = name !== null && Object.hasOwn(asked, name) ? (FIELD_OF[name] ?? name) : name;
-  return new ApiError(400, "invalid_value", messageOf(error), { param });
 }

@@ -5,8 +5,8 @@ import { COMMON_OPTIONS, GUIDANCE_OPTIONS } from "../../methods/options/common-s
 import type { Flag, OptionSpec } from "../../methods/options/option.js";
 import { type AnyMethod, METHOD_NAMES, METHODS } from "../../methods/registry.js";
 import { DEFAULT_REWARD, PLAIN_REWARDS } from "../../rewards/named.js";
+import { isForRequests } from "../ets-field.js";
 import type { Served } from "../model-names.js";
-import { isForRequests } from "../request.js";
 
 /** One field of the form. */
 export interface Setting {
