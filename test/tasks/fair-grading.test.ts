@@ -70,7 +70,7 @@ interface FreshCase {
   choices?: string[];
 }
 
-/** Written down in seventeen rounds, each before the code was changed for it; docs/grading.md has the counts. */
+/** Written down in eighteen rounds, each before the code was changed for it; docs/grading.md has the counts. */
 const FRESH = readFileSync(new URL("../fixtures/fresh-cases.jsonl", import.meta.url), "utf8")
   .trimEnd()
   .split("\n")
