@@ -190,8 +190,7 @@ class Parser {
     if (at_ >= source_.size()) Fail("a text or a class has no end");
     TornCharacter character;
     do {
-      const bool is_character = character.Add(source_[at_]);
-      if (!is_character || at_ + 1 > source_.size()) Fail("there is no UTF-8");
+      if (!character.Add(source_[at_])) Fail("there is no UTF-8");
       ++at_;
     } while (character.missing() > 0 && at_ < source_.size());
     if (character.missing() > 0) Fail("a character has no end");

@@ -17,6 +17,17 @@ export interface VocabularyInfo {
   chatTemplate: string | null;
 }
 
+/** The special tokens of a vocabulary that has none, or whose special tokens are unknown. */
+export const NO_SPECIAL_TOKENS = {
+  bos: null,
+  eos: null,
+  eot: null,
+  pad: null,
+  mask: null,
+  addBos: false,
+  addEos: false,
+} as const satisfies Omit<VocabularyInfo, "vocabSize" | "chatTemplate">;
+
 /** A token with a special meaning, such as a role, the end of a text or a mask, instead of a text. */
 export interface SpecialToken {
   readonly token: number;

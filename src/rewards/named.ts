@@ -112,6 +112,11 @@ export function parseReward(expression: string, option = "--reward"): Term[] {
     .map((term) => parseTerm(term, option));
 }
 
+/** The terms of an expression that name a file or a model, whose content decides what the reward says. */
+export function termsWithFiles(expression: string): Term[] {
+  return parseReward(expression).filter(({ takes }) => takes === "FILE" || takes === "GGUF");
+}
+
 /**
  * A potential that is only named by its expression and can't judge, for checks, plans and records. Throws
  * `ERR_INVALID_OPTION`.

@@ -1,5 +1,13 @@
 /** The options of a multiple-choice question, in the forms that data files have them in. */
-import { bareColumn, type Columns, columnOf, entriesIn, fieldsIn, listIn } from "./columns.js";
+import {
+  bareColumn,
+  type Columns,
+  columnOf,
+  entriesIn,
+  fieldsIn,
+  listIn,
+  objectIn,
+} from "./columns.js";
 import type { Row } from "./rows.js";
 import { LETTERS } from "./task.js";
 
@@ -21,6 +29,8 @@ const RIGHT = ["correctanswer", "rightanswer", "correct", "bestanswer", "answer"
 
 /** The options of a row. Throws `ERR_INVALID_DATA` where it has none. */
 export function optionsOf(row: Row, columns: Columns): Options {
+  const apart = columns.choices === undefined ? rightAndWrong(row) : undefined;
+  if (apart !== undefined) return { choices: apart, right: [0] };
   const named = columns.choices?.split(",");
   if (named !== undefined && named.length > 1) {
     return { choices: named.map((name) => row.scalar(name).trim()) };
@@ -39,7 +49,7 @@ export function optionsOf(row: Row, columns: Columns): Options {
 }
 
 /** The right option and the wrong ones, where a row has them in columns of their own. */
-export function rightAndWrong(row: Row): string[] | undefined {
+function rightAndWrong(row: Row): string[] | undefined {
   const names = Object.keys(row.fields);
   const wrong = names.filter((name) => WRONG.test(bareColumn(name)) && row.has(name));
   const right = RIGHT.map((usual) => names.find((name) => bareColumn(name) === usual)).find(
@@ -112,7 +122,7 @@ function ofFields(value: unknown): Options | undefined {
   if (choices !== undefined && truths?.length === choices.length) {
     return { choices, right: truths.flatMap((truth, i) => (truth === "1" ? [i] : [])) };
   }
-  const entries = Object.entries(typeof value === "string" ? JSON.parse(value) : Object(value));
+  const entries = Object.entries(objectIn(value) ?? {});
   const isPlain = entries.every(([, text]) => typeof text === "string");
   if (entries.length === 0 || !isPlain) return undefined;
   return { choices: entries.map(([, text]) => String(text)), labels: entries.map(([key]) => key) };

@@ -4,7 +4,7 @@
  */
 import { checkOneOf } from "../engine/check.js";
 import { askWithLetters, extractLetter, letterGrader, shuffled } from "./choice-letters.js";
-import { type Options, optionsOf, rightAndWrong } from "./choice-options.js";
+import { type Options, optionsOf } from "./choice-options.js";
 import { type Columns, fieldsIn, idOf, needColumn, questionOf } from "./columns.js";
 import { defineTask } from "./define-task.js";
 import { Row } from "./rows.js";
@@ -41,22 +41,17 @@ export function choicesTask(name: string, options: ChoicesOptions): Task {
       const row = unfolded(given);
       const id = idOf(row, "choices", columns);
       const prompt = questionOf(row, template === null ? columns : { ...columns, context: "-" });
-      const apart =
-        columns.choices === undefined && labels === null ? rightAndWrong(row) : undefined;
-      const found =
-        apart === undefined
-          ? labels === null
-            ? optionsOf(row, columns)
-            : { choices: [...labels] }
-          : { choices: apart, right: [0] };
+      const found = labels === null ? optionsOf(row, columns) : { choices: [...labels] };
       checkChoices(row, found.choices);
       const right = found.right ?? [indexOfAnswer(row, found, options)];
       if (right.length === 0) throw row.invalid("expected a right option, got none");
-      // Files that list the right options first need shuffling, so that the order doesn't give the answer
-      // away.
-      const choices = found.right === undefined ? found.choices : shuffled(id, found.choices);
+      let { choices } = found;
+      if (found.right !== undefined) {
+        checkWrong(row, choices, right);
+        // Such files list the right options first, so the order would give the answer away.
+        choices = shuffled(id, choices);
+      }
       const texts = right.map((place) => found.choices[place]);
-      if (found.right !== undefined) checkWrong(row, found.choices, right);
       const gold = LETTERS.filter((_, i) => i < choices.length && texts.includes(choices[i]));
       return { id, prompt, gold: gold.join("\n"), choices };
     },
@@ -140,13 +135,9 @@ function indexOfAnswer(
   const isThere = (kind: AnswerKind) => found[kind] >= 0 && found[kind] < choices.length;
   // An answer that fits several kinds is a number if `first` is given, and otherwise a label if the options
   // have labels.
-  const preferred = (
-    [
-      ...(first === null ? [] : ["number" as const]),
-      ...(mayBeOther ? [] : ["label" as const]),
-    ] as const
-  ).find(isThere);
-  const meant = by ?? preferred;
+  const isNumber = first !== null && isThere("number");
+  const isLabel = !mayBeOther && isThere("label");
+  const meant = by ?? (isNumber ? "number" : isLabel ? "label" : undefined);
   const named = ANSWER_KINDS.filter((kind) => (meant ?? kind) === kind && isThere(kind));
   const places = [...new Set(named.map((kind) => found[kind]))];
   const [place] = places;

@@ -122,13 +122,21 @@ function isText(value: unknown): value is string {
   return typeof value === "string";
 }
 
+/** Returns an object, also from JSON in a CSV field; undefined for other values. */
+export function objectIn(value: unknown): object | undefined {
+  const object = isText(value) && value.trim().startsWith("{") ? parsed(value) : value;
+  return typeof object === "object" && object !== null && !Array.isArray(object)
+    ? object
+    : undefined;
+}
+
 /**
  * Returns the fields, by their bare names, of an object or of JSON in a CSV field; undefined for other
  * values.
  */
 export function fieldsIn(value: unknown): Record<string, unknown> | undefined {
-  const object = isText(value) && value.trim().startsWith("{") ? parsed(value) : value;
-  if (typeof object !== "object" || object === null || Array.isArray(object)) return undefined;
+  const object = objectIn(value);
+  if (object === undefined) return undefined;
   return Object.fromEntries(Object.entries(object).map(([key, inner]) => [bareColumn(key), inner]));
 }
 

@@ -9,16 +9,20 @@ import { openFile } from "../engine/read-file.js";
 const MAX_LINE_BYTES = 2 ** 26;
 const LF = 0x0a;
 
-/** Returns an `ERR_INVALID_DATA` that names file and line. */
-export function invalidLine(file: string, line: number, what: string, fix?: string): LlamaEtsError {
+/**
+ * Returns an `ERR_INVALID_DATA` that names file and line.
+ *
+ * @param unit what `line` counts: a file that is read as a whole is counted in rows
+ */
+export function invalidLine(
+  file: string,
+  line: number,
+  what: string,
+  fix?: string,
+  unit: "line" | "row" = "line",
+): LlamaEtsError {
   const options = fix === undefined ? {} : { fix };
-  return new LlamaEtsError("ERR_INVALID_DATA", `${file}, line ${line}: ${what}`, options);
-}
-
-/** As `invalidLine`, for a file that is read as a whole and counted in rows. */
-export function invalidRow(file: string, row: number, what: string, fix?: string): LlamaEtsError {
-  const options = fix === undefined ? {} : { fix };
-  return new LlamaEtsError("ERR_INVALID_DATA", `${file}, row ${row}: ${what}`, options);
+  return new LlamaEtsError("ERR_INVALID_DATA", `${file}, ${unit} ${line}: ${what}`, options);
 }
 
 /**

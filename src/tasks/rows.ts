@@ -6,7 +6,7 @@ import path from "node:path";
 import { addAbortSignal } from "node:stream";
 import { LlamaEtsError, messageOf } from "../engine/errors.js";
 import { readCsv } from "./csv.js";
-import { invalidLine, invalidRow, openData, readLines, unreadable } from "./data-lines.js";
+import { invalidLine, openData, readLines, unreadable } from "./data-lines.js";
 import { parseJson, rowsOfJson } from "./json-file.js";
 import { readParquet } from "./parquet-file.js";
 
@@ -79,9 +79,7 @@ export class Row {
 
   /** Returns an `ERR_INVALID_DATA` that names file and row. */
   invalid(what: string, fix?: string): LlamaEtsError {
-    return this.unit === "row"
-      ? invalidRow(this.file, this.line, what, fix)
-      : invalidLine(this.file, this.line, what, fix);
+    return invalidLine(this.file, this.line, what, fix, this.unit);
   }
 }
 

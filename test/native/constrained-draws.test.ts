@@ -7,6 +7,8 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { addon } from "../../src/engine/local/native.js";
+import type { NativeContext } from "../../src/engine/local/native-context.js";
+import type { NativeModel } from "../../src/engine/local/native-model.js";
 import { openEngine } from "../../src/engine/local/open-engine.js";
 import { UNLIMITED } from "../fixtures/generation.js";
 import { PLAIN, referencePolicy } from "../fixtures/sampling.js";
@@ -36,7 +38,16 @@ function lawAt(logits: Float32Array, temperature: number, isAllowed: readonly bo
   return { temperature, law, floor, mass, unlikely: 1 - likely / mass, leftOver };
 }
 
-test("draws what is allowed with its probability, likely or not, and its mass in the mean", async () => {
+interface Prompted {
+  model: NativeModel;
+  context: NativeContext;
+  /** The sequence that holds the prompt. */
+  parent: number;
+  prompt: Int32Array;
+}
+
+/** Calls the test with a context in which the prompt is prefilled, and closes it afterwards. */
+async function withPrompt(use: (prompted: Prompted) => Promise<void>): Promise<void> {
   await openEngine(false);
   const model = await addon().loadModel({
     path: MODEL,
@@ -57,6 +68,15 @@ test("draws what is allowed with its probability, likely or not, and its mass in
     const parent = await context.create();
     const prompt = model.tokenize(PROMPT, true, false);
     await context.prefill([{ sequence: parent, tokens: prompt }]);
+    await use({ model, context, parent, prompt });
+  } finally {
+    await context.close();
+    await model.close();
+  }
+}
+
+test("draws what is allowed with its probability, likely or not, and its mass in the mean", async () => {
+  await withPrompt(async ({ model, context, parent, prompt }) => {
     const logits = await context.logits(parent);
     const isAllowed = Array.from(logits, (_, token) =>
       IS_ALLOWED.test(model.detokenize(Int32Array.of(token), false).toString("latin1")),
@@ -91,32 +111,11 @@ test("draws what is allowed with its probability, likely or not, and its mass in
     const masses = drawn.map(({ logMasses = [] }) => Math.exp(logMasses[0] as number));
     expect(Math.abs(meanZ(masses, mass))).toBeLessThan(MAX_Z);
     expect(Math.abs(meanZ(masses, mass * (1 - unlikely)))).toBeGreaterThan(MAX_Z);
-  } finally {
-    await context.close();
-    await model.close();
-  }
+  });
 });
 
 test("a text that is too ambiguous is an error, and keeps no sequence", async () => {
-  await openEngine(false);
-  const model = await addon().loadModel({
-    path: MODEL,
-    gpuLayers: 0,
-    cachesDiffusion: true,
-    onProgress() {},
-  }).promise;
-  const context = new (addon().Context)();
-  try {
-    await context.open(model, {
-      cells: 512,
-      maxSequences: 4,
-      maxOutputs: 4,
-      batchSize: 64,
-      threads: 1,
-      flashAttention: 0 as const,
-    });
-    const parent = await context.create();
-    await context.prefill([{ sequence: parent, tokens: model.tokenize(PROMPT, true, false) }]);
+  await withPrompt(async ({ model, context, parent }) => {
     const free = async () => (await context.status()).freeSequences;
     const before = await free();
     // n brackets have 2^n different readings.
@@ -138,8 +137,5 @@ test("a text that is too ambiguous is an error, and keeps no sequence", async ()
     await expect(draw(20)).rejects.toMatchObject({ code: "ERR_CONSTRAINT" });
     expect(await free()).toBe(before);
     expect(await draw(5)).toHaveLength(2);
-  } finally {
-    await context.close();
-    await model.close();
-  }
+  });
 });

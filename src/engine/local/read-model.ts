@@ -1,4 +1,5 @@
 /** Describes models from their files' headers or from known numbers. It never reads weights. */
+
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import path from "node:path";
@@ -9,6 +10,7 @@ import { LlamaEtsError } from "../errors.js";
 import { resolveModelPath } from "../model-path.js";
 import type { KnownModel } from "../popular-models.js";
 import type { PlaceOptions, Speed, UnloadedModel } from "../unloaded-model.js";
+import { NO_SPECIAL_TOKENS } from "../vocabulary.js";
 import { isProven } from "./fork-proofs.js";
 import {
   deviceFor,
@@ -203,13 +205,7 @@ function shapeOf(known: KnownModel): ModelShape {
       isMapped: true,
       cachingArchitecture: null,
       chatTemplate: null,
-      bos: null,
-      eos: null,
-      eot: null,
-      pad: null,
-      mask: null,
-      addBos: false,
-      addEos: false,
+      ...NO_SPECIAL_TOKENS,
     },
   };
 }

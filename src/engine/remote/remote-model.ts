@@ -1,4 +1,5 @@
 /** A model on a server. It supports only those features of an engine that the server offers. */
+
 import { createHash } from "node:crypto";
 import type { EncodedPrompt, Prompt, PromptOptions, TokenIds } from "../chat/conversation.js";
 import type {
@@ -15,6 +16,7 @@ import { LlamaEtsError } from "../errors.js";
 import { checkTokens } from "../prompt.js";
 import { resolveOnlySampling, type SamplingOptions } from "../sampling.js";
 import type { Scores, Sequences } from "../sequences.js";
+import { NO_SPECIAL_TOKENS } from "../vocabulary.js";
 import type { ServerAddress } from "./address.js";
 import { encodeRemotely } from "./encode-prompt.js";
 import { RemoteSequences } from "./remote-sequences.js";
@@ -70,13 +72,7 @@ export class RemoteModel extends RemoteVocabulary implements Model {
       isDiffusion: false,
       labels: [],
       vocabSize: hasIds ? facts.vocabSize : 2 ** 31 - 1,
-      bos: null,
-      eos: null,
-      eot: null,
-      pad: null,
-      mask: null,
-      addBos: false,
-      addEos: false,
+      ...NO_SPECIAL_TOKENS,
       chatTemplate: null,
     };
     super(info, hasIds);

@@ -9,7 +9,7 @@ import { hashFile } from "../../engine/file-hash.js";
 import { DEFAULT_KV_TYPE } from "../../engine/kv-types.js";
 import { resolveModelPath } from "../../engine/model-path.js";
 import { refuseOtherThanFile } from "../../engine/read-file.js";
-import { parseReward } from "../../rewards/named.js";
+import { termsWithFiles } from "../../rewards/named.js";
 import { fileOfTask } from "../../tasks/module.js";
 import type { Task } from "../../tasks/task.js";
 import { VERSION } from "../../version.js";
@@ -50,7 +50,7 @@ export async function describeReward(
   expression: string,
   signal?: AbortSignal,
 ): Promise<DescribedReward> {
-  const files = parseReward(expression).filter(({ takes }) => takes === "FILE" || takes === "GGUF");
+  const files = termsWithFiles(expression);
   const rewardFiles = await Promise.all(
     files.map(async ({ takes, argument }) => {
       if (takes === "FILE") return hashRewardFile(argument, signal);
@@ -65,8 +65,7 @@ export async function describeReward(
 /** Returns the hash of a reward's file. Throws `ERR_REWARD` if it can't be read. */
 async function hashRewardFile(file: string, signal: AbortSignal | undefined): Promise<string> {
   try {
-    const found = await refuseOtherThanFile(file);
-    if (found.isDirectory()) throw new Error("it is a directory");
+    await refuseOtherThanFile(file);
     return await hashFile(file, signal);
   } catch (error) {
     signal?.throwIfAborted();

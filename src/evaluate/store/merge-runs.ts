@@ -1,5 +1,5 @@
 import { LlamaEtsError } from "../../engine/errors.js";
-import { parseReward } from "../../rewards/named.js";
+import { termsWithFiles } from "../../rewards/named.js";
 import type { MethodRecord, RunRecord } from "./run-files.js";
 import { canonicalJson } from "./sample-key.js";
 
@@ -122,9 +122,7 @@ function hashesIn(value: unknown): string[] {
 /** Returns the files in the name of a reward or potential, in the order of their hashes. */
 function filesOf(expression: unknown): string[] {
   if (typeof expression !== "string") return [];
-  return parseReward(expression).flatMap(({ takes, argument }) =>
-    takes === "FILE" || takes === "GGUF" ? [argument] : [],
-  );
+  return termsWithFiles(expression).map(({ argument }) => argument);
 }
 
 interface FileVersion {
